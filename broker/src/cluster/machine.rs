@@ -1,0 +1,161 @@
+//! The metadata group's state machine: applies committed records, publishes the image, and makes this node's partitions
+//! follow it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use leat_protocol::records;
+use leat_protocol::{ErrorCode, Uuid};
+use leat_storage::GroupId;
+
+use crate::config::TopicConfig;
+use crate::metadata::{Batch, Image, Kind, Outcome, Refusal, Topic};
+use crate::partition::Partition;
+use crate::server::Server;
+use crate::shard::{Command, Machine};
+
+/// Largest metadata batch, plain; a proposal is far below it.
+const BATCH_BYTES_MAX: usize = 64 << 20;
+
+/// What a proposer learns of its records once they are applied.
+pub(crate) type Outcomes = Vec<Result<Outcome, Refusal>>;
+
+pub(super) struct MetadataMachine {
+    server: Arc<Server>,
+    image: Image,
+}
+
+impl MetadataMachine {
+    pub(super) fn new(server: Arc<Server>) -> MetadataMachine {
+        MetadataMachine { server, image: Image::default() }
+    }
+
+    fn apply_batch(&mut self, batch: &Bytes) -> Result<Outcomes, String> {
+        let mut outcomes = Vec::new();
+        for record in records::records(batch, BATCH_BYTES_MAX).map_err(|error| error.to_string())? {
+            let record = record.map_err(|error| error.to_string())?;
+            let changes = Batch::decode(&record.value.unwrap_or_default()).map_err(|error| error.to_string())?;
+            for change in &changes.records {
+                let before = change.kind.as_ref().and_then(|kind| self.subject(kind));
+                let outcome = self.image.apply(change);
+                if outcome.is_ok()
+                    && let Some(kind) = &change.kind
+                {
+                    self.follow(kind, before.as_ref());
+                }
+                outcomes.push(outcome);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// The topic that a record is about, as it is before the record.
+    fn subject(&self, kind: &Kind) -> Option<Arc<Topic>> {
+        let id = match kind {
+            Kind::PartitionsAdded(record) => &record.topic_id,
+            Kind::TopicDeleted(record) => &record.topic_id,
+            Kind::TopicConfigChanged(record) => &record.topic_id,
+            _ => return None,
+        };
+        self.image.topic_by_id(Uuid::from_slice(id).ok()?).cloned()
+    }
+
+    /// Makes the partitions of this node what the image now says.
+    fn follow(&self, kind: &Kind, before: Option<&Arc<Topic>>) {
+        let now = |name: &str| self.image.topic(name).cloned();
+        match (kind, before) {
+            (Kind::TopicCreated(record), _) => {
+                if let Some(topic) = now(&record.name) {
+                    self.place(&topic);
+                }
+            }
+            (Kind::PartitionsAdded(_), Some(topic)) => {
+                if let Some(topic) = now(&topic.name) {
+                    self.place(&topic);
+                }
+            }
+            (Kind::TopicDeleted(_), Some(topic)) => self.remove(topic),
+            (Kind::TopicConfigChanged(_), Some(topic)) => {
+                if let Some(topic) = now(&topic.name) {
+                    self.configure(&topic);
+                }
+            }
+            (Kind::BrokerConfigChanged(_), _) => {
+                self.server.set_dynamic_config(&self.image);
+                self.image.topics().for_each(|topic| self.configure(topic));
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds the partitions of a topic that have a replica here and are not known yet.
+    fn place(&self, topic: &Topic) {
+        let server = &self.server;
+        let config = Arc::new(TopicConfig::resolve(&topic.configs, &server.config()));
+        let known = server.partitions.topic(topic.id);
+        let partitions = (0..topic.partition_count()).map(|index| {
+            let known = known.as_ref().and_then(|known| known.get(usize::try_from(index).ok()?)?.clone());
+            known.or_else(|| {
+                let replica = topic.partition(index)?.replica_on(server.node_id)?;
+                let group = GroupId { topic_id: topic.id, partition: index };
+                Some(Arc::new(Partition::new(
+                    group,
+                    topic.name.clone(),
+                    replica.id,
+                    server.shard_of(group),
+                    server.next_epoch(group),
+                    config.clone(),
+                )))
+            })
+        });
+        server.partitions.insert(topic.id, partitions.collect());
+    }
+
+    fn remove(&self, topic: &Topic) {
+        for partition in self.server.partitions.remove(topic.id).iter().flat_map(|topic| topic.iter().flatten()) {
+            self.server.deleting.begin(partition.folder());
+            self.server.shard(partition).send(Command::Delete { partition: partition.clone() });
+        }
+    }
+
+    fn configure(&self, topic: &Topic) {
+        let config = Arc::new(TopicConfig::resolve(&topic.configs, &self.server.config()));
+        for partition in self.server.partitions.topic(topic.id).iter().flat_map(|topic| topic.iter().flatten()) {
+            partition.set_config(config.clone());
+            self.server.shard(partition).send(Command::Configure { partition: partition.clone() });
+        }
+    }
+}
+
+impl Machine for MetadataMachine {
+    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+        if !state.is_empty() {
+            self.image = Image::from_snapshot(state).map_err(|error| error.to_string())?;
+        }
+        self.server.set_dynamic_config(&self.image);
+        self.image.topics().for_each(|topic| self.place(topic));
+        self.server.publish(self.image.clone(), 0, Vec::new());
+        Ok(())
+    }
+
+    fn apply(&mut self, index: u64, batch: &Bytes) {
+        let outcomes = match self.apply_batch(batch) {
+            Ok(outcomes) => outcomes,
+            Err(reason) => {
+                // A record of a later release, or damage that the checksum did not show: going on would make this node differ.
+                self.server.fail(&format!("metadata entry {index} can not be applied: {reason}"));
+                return;
+            }
+        };
+        self.server.publish(self.image.clone(), index, outcomes);
+    }
+
+    fn save(&self) -> Bytes {
+        Bytes::from(self.image.to_snapshot())
+    }
+}
+
+/// What a client is told when the metadata group did not take its change.
+pub(crate) fn not_taken() -> (ErrorCode, String) {
+    (ErrorCode::NOT_CONTROLLER, "The metadata log took no change; try again.".to_owned())
+}

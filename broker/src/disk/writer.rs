@@ -1,0 +1,305 @@
+//! The write thread of a shard: it owns the logs and carries out their writes in order.
+//!
+//! It never waits for a data sync. A dirty log has at most one sync under way, on the pool; what is written meanwhile
+//! gathers and is covered by the next one.
+
+use std::collections::BTreeSet;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use leat_storage::{Checkpoint, Env, Error, GroupId, Log, SyncRound};
+
+use super::kept::Kept;
+use super::{Adopted, Ballots, Done, Flush, Job, Pool, Slot};
+use crate::replica::Write;
+
+/// Tells a shard what is done.
+pub(crate) type Report = Box<dyn Fn(Done) + Send>;
+
+/// The way to a write thread.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    orders: Sender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Order {
+    Job(Job),
+    SyncEnded { slot: Slot, ready: u64, round: SyncRound, result: Result<(), Error> },
+    Deleted { slot: Slot },
+}
+
+impl Writer {
+    pub(crate) fn start(
+        shard: usize,
+        env: Env,
+        ballots: Ballots,
+        pool: Pool,
+        report: Report,
+    ) -> std::io::Result<Writer> {
+        let (orders, queue) = unbounded();
+        let own = orders.clone();
+        let run =
+            move || Loop { env, ballots, pool, report, own, slots: Vec::new(), dirty: BTreeSet::new() }.run(&queue);
+        let thread = thread::Builder::new().name(format!("leat-write-{shard}")).spawn(run)?;
+        Ok(Writer { orders, thread: Some(thread) })
+    }
+
+    /// Hands over a job. Bounded by the bytes that the broker lets clients have in flight.
+    pub(crate) fn send(&self, job: Job) {
+        // The thread ends only after `Stop`, which is the last job.
+        let _ = self.orders.send(Order::Job(job));
+    }
+
+    /// Waits for the thread, after `Stop`.
+    pub(crate) fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Loop {
+    env: Env,
+    ballots: Ballots,
+    pool: Pool,
+    report: Report,
+    own: Sender<Order>,
+    slots: Vec<Option<Kept>>,
+    /// Slots with something unsynced, stuck or under way.
+    dirty: BTreeSet<Slot>,
+}
+
+impl Loop {
+    fn run(mut self, queue: &Receiver<Order>) {
+        loop {
+            let deadline = self.dirty.iter().filter_map(|&slot| self.slots[slot].as_ref()?.deadline()).min();
+            let order = match deadline {
+                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(deadline) => queue.recv_deadline(deadline),
+            };
+            match order {
+                Ok(order) => {
+                    if self.take_gathered(order, queue) {
+                        return self.stop(queue);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.attend();
+        }
+    }
+
+    /// Takes an order and all that have gathered behind it, so that one sync covers them. True at `Stop`.
+    fn take_gathered(&mut self, first: Order, queue: &Receiver<Order>) -> bool {
+        let mut next = Some(first);
+        while let Some(order) = next {
+            match order {
+                Order::SyncEnded { slot, ready, round, result } => self.sync_ended(slot, ready, round, result),
+                Order::Job(Job::Stop { checkpoints }) => {
+                    for (slot, checkpoint) in checkpoints {
+                        if let Some(kept) = self.slot(slot) {
+                            kept.set_checkpoint(Box::new(checkpoint));
+                        }
+                    }
+                    return true;
+                }
+                Order::Deleted { slot } => (self.report)(Done::Deleted { slot }),
+                Order::Job(job) => self.job(job),
+            }
+            next = queue.try_recv().ok();
+        }
+        false
+    }
+
+    fn slot(&mut self, slot: Slot) -> Option<&mut Kept> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    fn job(&mut self, job: Job) {
+        match job {
+            Job::Adopt { slot, log, group, flush } => self.adopt(slot, log, group, flush),
+            Job::Write { slot, write, now_ms } => self.write(slot, write, now_ms),
+            Job::Trim { slot, offset } => self.trim(slot, offset),
+            Job::Configure { slot, config, flush } => {
+                if let Some(kept) = self.slot(slot) {
+                    kept.configure(config, flush);
+                }
+            }
+            Job::Checkpoint { slot, checkpoint } => self.checkpoint(slot, checkpoint),
+            Job::Delete { slot } => self.delete(slot),
+            Job::Stop { .. } => {}
+        }
+    }
+
+    fn adopt(&mut self, slot: Slot, log: Adopted, group: GroupId, flush: Flush) {
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        self.slots[slot] = Some(Kept::new(log, group, flush));
+    }
+
+    fn write(&mut self, slot: Slot, write: Write, now_ms: i64) {
+        let Some(kept) = self.slot(slot) else { return };
+        if kept.is_stuck() {
+            kept.stick(write, now_ms);
+        } else {
+            self.try_write(slot, write, now_ms);
+        }
+    }
+
+    /// Writes now, or keeps the write until the disk has room. False where it did not get through.
+    fn try_write(&mut self, slot: Slot, write: Write, now_ms: i64) -> bool {
+        self.dirty.insert(slot);
+        let Loop { env, ballots, slots, report, .. } = self;
+        let Some(kept) = slots.get_mut(slot).and_then(Option::as_mut) else { return false };
+        let created = kept.create(env);
+        let done = created.and_then(|reader| {
+            if let Some(reader) = reader {
+                report(Done::Created { slot, reader });
+            }
+            kept.append(&write, now_ms, ballots)
+        });
+        match done {
+            Ok(()) => {
+                report(Done::Written { slot, ready: write.ready });
+                true
+            }
+            Err(error) if error.is_full() => {
+                kept.stick_again(write, now_ms);
+                report(Done::Full { slot, reason: error.to_string().into() });
+                false
+            }
+            Err(error) => {
+                self.offline(slot, &error);
+                false
+            }
+        }
+    }
+
+    /// Begins what is due: syncs, and writes that found the disk full.
+    fn attend(&mut self) {
+        let now = Instant::now();
+        for slot in self.dirty.clone() {
+            while self.slot(slot).is_some_and(|kept| kept.may_retry(now)) {
+                let Some((write, now_ms)) = self.slot(slot).and_then(Kept::unstick) else { break };
+                if !self.try_write(slot, write, now_ms) {
+                    break;
+                }
+            }
+            let Some(kept) = self.slot(slot) else {
+                self.dirty.remove(&slot);
+                continue;
+            };
+            match kept.begin_sync(now) {
+                Ok(Some((ready, round))) => {
+                    let own = self.own.clone();
+                    self.pool.spawn(move || {
+                        let result = round.run();
+                        let _ = own.send(Order::SyncEnded { slot, ready, round, result });
+                    });
+                }
+                Ok(None) if kept.is_clean() => {
+                    self.dirty.remove(&slot);
+                }
+                Ok(None) => {}
+                Err(error) => self.offline(slot, &error),
+            }
+        }
+    }
+
+    fn sync_ended(&mut self, slot: Slot, ready: u64, round: SyncRound, result: Result<(), Error>) {
+        let Some(kept) = self.slot(slot) else { return };
+        match kept.sync_ended(ready, round, result) {
+            Ok(()) => (self.report)(Done::Synced { slot, ready }),
+            Err(error) => self.offline(slot, &error),
+        }
+    }
+
+    /// Saves a checkpoint off this thread. It says only what is applied, hence synced.
+    fn checkpoint(&mut self, slot: Slot, checkpoint: Box<Checkpoint>) {
+        let Some(log) = self.slot(slot).and_then(Kept::log) else { return };
+        if let Err(error) = log.sync_indexes() {
+            return self.offline(slot, &error);
+        }
+        let folder = log.folder().to_owned();
+        let env = self.env.clone();
+        self.pool.spawn(move || {
+            if let Err(error) = checkpoint.save(&env, &folder) {
+                tracing::warn!(folder = %folder.display(), %error, "checkpoint not saved; recovery will read further back");
+            }
+        });
+    }
+
+    fn trim(&mut self, slot: Slot, offset: i64) {
+        let Some(log) = self.slot(slot).and_then(Kept::log) else { return };
+        match log.trim_to(offset) {
+            Ok(()) => {
+                let reader = log.reader();
+                let (log_start_offset, first_index) = (reader.log_start_offset(), reader.first_index());
+                (self.report)(Done::Trimmed { slot, log_start_offset, first_index });
+            }
+            Err(error) => self.offline(slot, &error),
+        }
+    }
+
+    fn delete(&mut self, slot: Slot) {
+        let taken = self.slots.get_mut(slot).and_then(Option::take);
+        self.dirty.remove(&slot);
+        let log = taken.and_then(|mut kept| kept.take_log());
+        let own = self.own.clone();
+        self.pool.spawn(move || {
+            if let Some(Err(error)) = log.map(|log| log.delete()) {
+                tracing::warn!(%error, "files of a deleted partition were left behind");
+            }
+            let _ = own.send(Order::Deleted { slot });
+        });
+    }
+
+    fn offline(&mut self, slot: Slot, error: &Error) {
+        if let Some(kept) = self.slot(slot) {
+            drop(kept.take_log());
+        }
+        self.dirty.remove(&slot);
+        (self.report)(Done::Offline { slot, reason: error.to_string().into() });
+    }
+
+    /// Syncs and closes every log. What is stuck on a full disk was never answered and is given up.
+    fn stop(mut self, queue: &Receiver<Order>) {
+        while self.dirty.iter().any(|&slot| self.slots[slot].as_ref().is_some_and(Kept::is_syncing)) {
+            match queue.recv() {
+                Ok(Order::SyncEnded { slot, ready, round, result }) => self.sync_ended(slot, ready, round, result),
+                Ok(Order::Job(_) | Order::Deleted { .. }) => {}
+                Err(_) => break,
+            }
+        }
+        // Closed side by side: the file system merges the journal commits of syncs that overlap.
+        let (closing, closed) = bounded::<()>(0);
+        for kept in self.slots.iter_mut().flatten() {
+            let checkpoint = kept.take_checkpoint();
+            let Some(log) = kept.take_log() else { continue };
+            let (env, closing) = (self.env.clone(), closing.clone());
+            self.pool.spawn(move || {
+                close(*log, checkpoint, &env);
+                drop(closing);
+            });
+        }
+        drop(closing);
+        // Nothing is ever sent; this ends when the last closer is done.
+        let _ = closed.recv();
+        (self.report)(Done::Stopped);
+    }
+}
+
+fn close(log: Log, checkpoint: Option<Box<Checkpoint>>, env: &Env) {
+    let folder = log.folder().to_owned();
+    let closed = log.close().and_then(|()| match checkpoint {
+        Some(checkpoint) => checkpoint.save(env, &folder),
+        None => Ok(()),
+    });
+    if let Err(error) = closed {
+        tracing::error!(folder = %folder.display(), %error, "log not closed cleanly");
+    }
+}

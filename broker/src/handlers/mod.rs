@@ -1,0 +1,137 @@
+//! One file per API, and the one table that leads to them.
+//!
+//! A handler gets the connection's context and a decoded request and gives a response. Produce, which patches its frame, and
+//! Fetch, which answers with files, take a way of their own.
+
+pub(crate) mod admin;
+mod administer;
+mod admission;
+mod context;
+mod delete_records;
+mod fetch;
+mod list_offsets;
+mod observed;
+mod offset_for_leader_epoch;
+mod produce;
+
+pub(crate) use self::context::Context;
+
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use leat_protocol::header::{RequestHeader, encode_response};
+use leat_protocol::wire::Reader;
+use leat_protocol::{ApiKey, Message, Request};
+
+use crate::net::{Answering, Permit, Reply};
+
+/// The largest request that carries no records. Decoded, small elements take many times their size on the wire.
+const PLAIN_BYTES_MAX: usize = 8 << 20;
+
+/// A request that has begun.
+pub(crate) enum Started {
+    /// Proposed already, or about to be: later produces may begin too.
+    Produce(Answering),
+    /// Runs when it is the oldest.
+    Other(Answering),
+}
+
+macro_rules! serve {
+    ($api:expr, $call:expr; $($name:ident => $handler:path,)*) => {
+        match $api {
+            $(ApiKey::$name => $call.answer($handler).await,)*
+            ApiKey::Produce | ApiKey::Fetch | ApiKey::ApiVersions => unreachable!("these take a way of their own"),
+        }
+    };
+}
+
+/// One request, decoded as far as its header.
+struct Call {
+    context: Rc<Context>,
+    header: RequestHeader,
+    api: ApiKey,
+    body: Bytes,
+}
+
+/// Begins a request. The error closes the connection, with one line in the log.
+pub(crate) fn start(
+    context: &Rc<Context>,
+    frame: BytesMut,
+    permit: Permit,
+    may_begin: bool,
+) -> Result<Started, String> {
+    let frame = frame.freeze();
+    let mut reader = Reader::new(frame.clone());
+    let header = RequestHeader::decode(&mut reader).map_err(|error| format!("unreadable request header: {error}"))?;
+    let Some(api) = ApiKey::from_i16(header.api_key) else {
+        return Err(format!("API {} is not known here", header.api_key));
+    };
+    context.throttle_for(&header);
+    let body = frame.slice(frame.len() - reader.remaining()..);
+    if api == ApiKey::Produce {
+        return produce::start(context, &header, frame, body, permit, may_begin).map(Started::Produce);
+    }
+    if frame.len() > PLAIN_BYTES_MAX {
+        return Err(format!("a {} request of {} bytes; {PLAIN_BYTES_MAX} is the most", api.name(), frame.len()));
+    }
+    drop(frame);
+    let call = Call { context: context.clone(), header, api, body };
+    Ok(Started::Other(Box::pin(async move {
+        let reply = call.run().await;
+        drop(permit);
+        reply.map(Some)
+    })))
+}
+
+impl Call {
+    async fn run(self) -> Result<Reply, String> {
+        if self.api == ApiKey::ApiVersions {
+            return administer::api_versions(&self.context, &self.header, self.body);
+        }
+        if !self.api.versions().contains(self.header.api_version) {
+            return Err(format!("{} version {} is not supported", self.api.name(), self.header.api_version));
+        }
+        if self.api == ApiKey::Fetch {
+            return fetch::answer(&self.context, &self.header, self.body).await;
+        }
+        serve! { self.api, self;
+            ListOffsets => list_offsets::handle,
+            Metadata => administer::metadata,
+            CreateTopics => administer::create_topics,
+            DeleteTopics => administer::delete_topics,
+            DeleteRecords => delete_records::handle,
+            InitProducerId => administer::init_producer_id,
+            OffsetForLeaderEpoch => offset_for_leader_epoch::handle,
+            DescribeConfigs => administer::describe_configs,
+            AlterConfigs => administer::alter_configs,
+            DescribeLogDirs => administer::describe_log_dirs,
+            CreatePartitions => administer::create_partitions,
+            IncrementalAlterConfigs => administer::incremental_alter_configs,
+            DescribeCluster => administer::describe_cluster,
+            DescribeProducers => administer::describe_producers,
+            ListConfigResources => administer::list_config_resources,
+            DescribeTopicPartitions => administer::describe_topic_partitions,
+        }
+    }
+
+    /// Decodes, handles and encodes.
+    async fn answer<R: Request>(
+        self,
+        handler: impl AsyncFnOnce(&Context, R, i16) -> R::Response,
+    ) -> Result<Reply, String> {
+        let Call { context, header, api, body } = self;
+        let version = header.api_version;
+        let mut reader = Reader::new(body);
+        let request =
+            R::decode(&mut reader, version).map_err(|error| format!("unreadable {} request: {error}", api.name()))?;
+        let response = handler(&context, request, version).await;
+        encode(api, version, header.correlation_id, &response)
+    }
+}
+
+fn encode(api: ApiKey, version: i16, correlation_id: i32, response: &impl Message) -> Result<Reply, String> {
+    match encode_response(api, version, correlation_id, response) {
+        Ok(parts) => Ok(Reply { parts, files: Vec::new() }),
+        Err(error) => Err(format!("the {} response can not be encoded: {error}", api.name())),
+    }
+}

@@ -1,0 +1,52 @@
+//! The Leat server: a Kafka-compatible log broker in a library.
+//!
+//! ```text
+//!   net          sockets: frames in, answers out, in order
+//!   handlers     one file per API ------------------+
+//!   cluster      changes of the metadata            | find, propose, read
+//!   partition    what every thread may know  <------+
+//!   shard        one thread: many replicas  --- disk (write threads, syncs, pool)
+//!   replica      Raft: events -> effects, no I/O
+//! ```
+//!
+//! | folder | what |
+//! |---|---|
+//! | [`config`] | every key: broker and topic |
+//! | [`metadata`] | what the cluster has decided: records, image, snapshot |
+//! | [`producers`] | idempotent producers of a partition |
+//! | [`fetch_session`] | incremental fetches |
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use leat_broker::{Broker, Config};
+//!
+//! let sets = [("log.dirs".into(), "data".into()), ("listeners".into(), "PLAINTEXT://127.0.0.1:0".into())];
+//! let broker = Broker::start(Config::load(None, [], &sets)?)?;
+//! println!("bootstrap={}", broker.bootstrap());
+//! broker.stop();
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod broker;
+mod clock;
+mod cluster;
+pub mod config;
+mod disk;
+mod error;
+pub mod fetch_session;
+mod handlers;
+pub mod metadata;
+mod net;
+mod partition;
+pub mod producers;
+mod replica;
+mod retention;
+mod server;
+mod shard;
+
+pub use broker::Broker;
+pub use config::Config;
+pub use error::Error;

@@ -1,0 +1,208 @@
+//! What a record does to the image. A record was checked against the image that its proposer saw; it is checked again
+//! here, against the one that counts, and where it no longer fits it changes nothing and says why: the same on every
+//! replica, so the proposer can answer its client from it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use leat_protocol::{ErrorCode, Str, Uuid};
+
+use super::image::{Broker, Image};
+use super::record::{
+    Batch, BrokerConfigChanged, BrokerRegistered, ConfigEntry, FeatureSet, Kind, PartitionsAdded, Placement,
+    ProducerIdsAllocated, Record, TopicConfigChanged, TopicCreated, TopicDeleted,
+};
+use super::topic::{Partition, Replica, Topic};
+use crate::config::Overrides;
+
+/// What an applied record gives its proposer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// These producer ids are the proposer's.
+    ProducerIds(Range<i64>),
+}
+
+/// Why a record changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another topic took the name first.
+    #[error("Topic '{0}' already exists.")]
+    TopicExists(String),
+    /// The topic was deleted meanwhile.
+    #[error("There is no topic with id {0}.")]
+    UnknownTopic(Uuid),
+    /// The number of partitions changed meanwhile.
+    #[error("The topic has {now} partitions by now, not {seen}.")]
+    PartitionsChanged {
+        /// What the proposer saw.
+        seen: i32,
+        /// What there is.
+        now: i32,
+    },
+    /// A record that no proposer of this release makes: an id that is not 16 bytes, a topic without partitions, no ids left.
+    #[error("The record is not valid: {0}.")]
+    Invalid(&'static str),
+}
+
+impl Refusal {
+    /// What the client is answered.
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::TopicExists(_) => ErrorCode::TOPIC_ALREADY_EXISTS,
+            Self::UnknownTopic(_) => ErrorCode::UNKNOWN_TOPIC_ID,
+            Self::PartitionsChanged { .. } => ErrorCode::INVALID_PARTITIONS,
+            Self::Invalid(_) => ErrorCode::INVALID_REQUEST,
+        }
+    }
+}
+
+impl Image {
+    /// Applies one record. The version grows by one unless it is refused.
+    pub fn apply(&mut self, record: &Record) -> Result<Outcome, Refusal> {
+        let outcome = match &record.kind {
+            Some(Kind::TopicCreated(record)) => self.create_topic(record)?,
+            Some(Kind::PartitionsAdded(record)) => self.add_partitions(record)?,
+            Some(Kind::TopicDeleted(record)) => self.delete_topic(record)?,
+            Some(Kind::TopicConfigChanged(record)) => self.change_topic_config(record)?,
+            Some(Kind::BrokerConfigChanged(record)) => self.change_broker_config(record),
+            Some(Kind::FeatureSet(record)) => self.set_feature(record),
+            Some(Kind::BrokerRegistered(record)) => self.register_broker(record),
+            Some(Kind::ProducerIdsAllocated(record)) => self.allocate_producer_ids(record)?,
+            None => return Err(Refusal::Invalid("its kind is unknown")),
+        };
+        self.version += 1;
+        Ok(outcome)
+    }
+
+    /// Applies the records of one entry, each by itself.
+    pub fn apply_batch(&mut self, batch: &Batch) -> Vec<Result<Outcome, Refusal>> {
+        batch.records.iter().map(|record| self.apply(record)).collect()
+    }
+
+    fn create_topic(&mut self, record: &TopicCreated) -> Result<Outcome, Refusal> {
+        let id = topic_id(&record.id)?;
+        if self.topics.contains_key(record.name.as_str()) {
+            return Err(Refusal::TopicExists(record.name.clone()));
+        }
+        if id.is_nil() || self.names.contains_key(&id) {
+            return Err(Refusal::Invalid("its topic id is taken"));
+        }
+        let partitions = self.place(&record.partitions)?;
+        let name = Str::from(record.name.as_str());
+        let mut configs = Overrides::new();
+        change(&mut configs, &record.configs);
+        self.partitions += partitions.len() as u64;
+        self.names.insert(id, name.clone());
+        self.topics.insert(name.clone(), Arc::new(Topic { name, id, partitions, configs }));
+        Ok(Outcome::Done)
+    }
+
+    fn add_partitions(&mut self, record: &PartitionsAdded) -> Result<Outcome, Refusal> {
+        let mut topic = self.topic_of(&record.topic_id)?;
+        let now = topic.partition_count();
+        if now != record.first {
+            return Err(Refusal::PartitionsChanged { seen: record.first, now });
+        }
+        let more = self.place(&record.partitions)?;
+        self.partitions += more.len() as u64;
+        topic.partitions.extend(more);
+        self.replace(topic);
+        Ok(Outcome::Done)
+    }
+
+    fn delete_topic(&mut self, record: &TopicDeleted) -> Result<Outcome, Refusal> {
+        let topic = self.topic_of(&record.topic_id)?;
+        self.partitions -= topic.partitions.len() as u64;
+        self.names.remove(&topic.id);
+        self.topics.remove(&topic.name);
+        Ok(Outcome::Done)
+    }
+
+    fn change_topic_config(&mut self, record: &TopicConfigChanged) -> Result<Outcome, Refusal> {
+        let mut topic = self.topic_of(&record.topic_id)?;
+        change(&mut topic.configs, &record.changes);
+        self.replace(topic);
+        Ok(Outcome::Done)
+    }
+
+    fn change_broker_config(&mut self, record: &BrokerConfigChanged) -> Outcome {
+        let Some(node_id) = record.node_id else {
+            change(Arc::make_mut(&mut self.cluster_configs), &record.changes);
+            return Outcome::Done;
+        };
+        let mut configs =
+            self.broker_configs.get(&node_id).map(|configs| Overrides::clone(configs)).unwrap_or_default();
+        change(&mut configs, &record.changes);
+        if configs.is_empty() {
+            self.broker_configs.remove(&node_id);
+        } else {
+            self.broker_configs.insert(node_id, Arc::new(configs));
+        }
+        Outcome::Done
+    }
+
+    fn set_feature(&mut self, record: &FeatureSet) -> Outcome {
+        if record.level == 0 {
+            self.features.remove(&record.name);
+        } else {
+            self.features.insert(record.name.clone(), record.level);
+        }
+        Outcome::Done
+    }
+
+    fn register_broker(&mut self, record: &BrokerRegistered) -> Outcome {
+        let BrokerRegistered { node_id, listeners, rack } = record.clone();
+        self.brokers.insert(node_id, Arc::new(Broker { node_id, listeners, rack }));
+        Outcome::Done
+    }
+
+    fn allocate_producer_ids(&mut self, record: &ProducerIdsAllocated) -> Result<Outcome, Refusal> {
+        let first = self.next_producer_id;
+        let end = first.checked_add(i64::from(record.count)).ok_or(Refusal::Invalid("no producer ids are left"))?;
+        self.next_producer_id = end;
+        Ok(Outcome::ProducerIds(first..end))
+    }
+
+    fn topic_of(&self, id: &[u8]) -> Result<Topic, Refusal> {
+        let id = topic_id(id)?;
+        self.topic_by_id(id).map(|topic| Topic::clone(topic)).ok_or(Refusal::UnknownTopic(id))
+    }
+
+    fn replace(&mut self, topic: Topic) {
+        self.topics.insert(topic.name.clone(), Arc::new(topic));
+    }
+
+    /// Gives every placement its replica ids.
+    fn place(&mut self, placements: &[Placement]) -> Result<Vec<Partition>, Refusal> {
+        if placements.is_empty() || placements.iter().any(|placement| placement.nodes.is_empty()) {
+            return Err(Refusal::Invalid("a partition has no replica"));
+        }
+        Ok(placements
+            .iter()
+            .map(|placement| Partition {
+                replicas: placement.nodes.iter().map(|node_id| self.next_replica(*node_id)).collect(),
+            })
+            .collect())
+    }
+
+    fn next_replica(&mut self, node_id: i32) -> Replica {
+        let id = self.next_replica_id;
+        self.next_replica_id += 1;
+        Replica { id, node_id }
+    }
+}
+
+fn topic_id(bytes: &[u8]) -> Result<Uuid, Refusal> {
+    Uuid::from_slice(bytes).map_err(|_| Refusal::Invalid("its topic id is not 16 bytes"))
+}
+
+fn change(configs: &mut Overrides, changes: &[ConfigEntry]) {
+    for ConfigEntry { key, value } in changes {
+        match value {
+            Some(value) => configs.insert(key.clone(), value.clone()),
+            None => configs.remove(key),
+        };
+    }
+}

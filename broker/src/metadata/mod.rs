@@ -1,0 +1,26 @@
+//! The cluster's metadata: what is *decided* (topics, assignments, configurations, producer ids, brokers), as a state
+//! machine over a Raft log. Pure: no I/O, no clock, no randomness; the same records give the same image everywhere.
+//!
+//! ```text
+//! record    what the log holds (prost), in batches: one Raft entry each
+//! image     the state: persistent maps, so that a change costs O(log n) and a published image never moves
+//! topic     one topic in the image
+//! apply     record -> change, or a refusal that changes nothing
+//! snapshot  image <-> bytes, with version and CRC
+//! ```
+//!
+//! Who leads a partition is *observed* and never in here.
+
+mod apply;
+mod image;
+pub mod record;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod topic;
+
+pub use apply::{Outcome, Refusal};
+pub use image::{Broker, Image};
+pub use record::{Batch, Kind, Record};
+pub use snapshot::Error;
+pub use topic::{Partition, Replica, Topic};

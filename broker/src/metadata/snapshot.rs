@@ -1,0 +1,220 @@
+//! An image as bytes. The frame is that of Leat's small files (docs/disk.md): `LEATIMAG`, version u16, 0 u16, length
+//! u32, CRC-32 u32 over the first 16 bytes and the body; the body is one prost message, everything in sorted order, so
+//! that equal images are equal bytes.
+
+use std::sync::Arc;
+
+use leat_protocol::{Str, Uuid};
+use prost::Message;
+
+use super::image::{Broker, Image};
+use super::record::{BrokerRegistered, ConfigEntry, FeatureSet};
+use super::topic::{Partition, Replica, Topic};
+use crate::config::Overrides;
+
+/// The version of the body. A body with a higher one is refused.
+const VERSION: u16 = 1;
+const MAGIC: &[u8; 8] = b"LEATIMAG";
+const HEAD_LEN: usize = 20;
+
+/// Bytes of metadata that can't be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    /// Not what was written.
+    #[error("metadata is damaged: {0}")]
+    Malformed(String),
+    /// A record of a newer release.
+    #[error(
+        "the metadata log has a record that this release does not know; run the release that wrote it, or a newer one"
+    )]
+    UnknownRecord,
+    /// A snapshot of a newer release.
+    #[error(
+        "the metadata snapshot has format {found}, this release reads up to {known}; run the release that wrote it, or a newer one"
+    )]
+    NewerFormat {
+        /// What it has.
+        found: u16,
+        /// What is known.
+        known: u16,
+    },
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Body {
+    #[prost(uint64, tag = "1")]
+    version: u64,
+    #[prost(int64, tag = "2")]
+    next_producer_id: i64,
+    #[prost(uint64, tag = "3")]
+    next_replica_id: u64,
+    #[prost(message, repeated, tag = "4")]
+    topics: Vec<TopicBody>,
+    #[prost(message, repeated, tag = "5")]
+    brokers: Vec<BrokerRegistered>,
+    #[prost(message, repeated, tag = "6")]
+    cluster_configs: Vec<ConfigEntry>,
+    #[prost(message, repeated, tag = "7")]
+    broker_configs: Vec<BrokerConfigs>,
+    #[prost(message, repeated, tag = "8")]
+    features: Vec<FeatureSet>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TopicBody {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(bytes = "vec", tag = "2")]
+    id: Vec<u8>,
+    #[prost(message, repeated, tag = "3")]
+    partitions: Vec<PartitionBody>,
+    #[prost(message, repeated, tag = "4")]
+    configs: Vec<ConfigEntry>,
+}
+
+/// Two lists of the same length: nodes, and the replica on each.
+#[derive(Clone, PartialEq, Message)]
+struct PartitionBody {
+    #[prost(int32, repeated, tag = "1")]
+    nodes: Vec<i32>,
+    #[prost(uint64, repeated, tag = "2")]
+    replica_ids: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct BrokerConfigs {
+    #[prost(int32, tag = "1")]
+    node_id: i32,
+    #[prost(message, repeated, tag = "2")]
+    configs: Vec<ConfigEntry>,
+}
+
+impl Image {
+    /// The image as a framed snapshot.
+    pub fn to_snapshot(&self) -> Vec<u8> {
+        let body = Body {
+            version: self.version,
+            next_producer_id: self.next_producer_id,
+            next_replica_id: self.next_replica_id,
+            topics: self.topics().map(|topic| topic_body(topic)).collect(),
+            brokers: self.brokers().map(|broker| broker_body(broker)).collect(),
+            cluster_configs: entries(&self.cluster_configs),
+            broker_configs: self
+                .broker_configs
+                .iter()
+                .map(|(node_id, configs)| BrokerConfigs { node_id: *node_id, configs: entries(configs) })
+                .collect(),
+            features: self
+                .features
+                .iter()
+                .map(|(name, level)| FeatureSet { name: name.clone(), level: *level })
+                .collect(),
+        }
+        .encode_to_vec();
+        let mut framed = Vec::with_capacity(HEAD_LEN + body.len());
+        framed.extend_from_slice(MAGIC);
+        framed.extend_from_slice(&VERSION.to_be_bytes());
+        framed.extend_from_slice(&[0, 0]);
+        framed.extend_from_slice(&(body.len() as u32).to_be_bytes());
+        framed.extend_from_slice(&checksum(&framed, &body).to_be_bytes());
+        framed.extend_from_slice(&body);
+        framed
+    }
+
+    /// Reads a framed snapshot.
+    pub fn from_snapshot(bytes: &[u8]) -> Result<Self, Error> {
+        let body = Body::decode(unframe(bytes)?).map_err(|error| Error::Malformed(error.to_string()))?;
+        let mut image = Self {
+            version: body.version,
+            next_producer_id: body.next_producer_id,
+            next_replica_id: body.next_replica_id,
+            cluster_configs: Arc::new(overrides(body.cluster_configs)),
+            ..Self::default()
+        };
+        for topic in body.topics {
+            let topic = topic_from(topic)?;
+            image.partitions += topic.partitions.len() as u64;
+            image.names.insert(topic.id, topic.name.clone());
+            image.topics.insert(topic.name.clone(), Arc::new(topic));
+        }
+        for BrokerRegistered { node_id, listeners, rack } in body.brokers {
+            image.brokers.insert(node_id, Arc::new(Broker { node_id, listeners, rack }));
+        }
+        for BrokerConfigs { node_id, configs } in body.broker_configs {
+            image.broker_configs.insert(node_id, Arc::new(overrides(configs)));
+        }
+        image.features = body.features.into_iter().map(|feature| (feature.name, feature.level)).collect();
+        Ok(image)
+    }
+}
+
+fn unframe(bytes: &[u8]) -> Result<&[u8], Error> {
+    let malformed = |what: &str| Error::Malformed(what.to_owned());
+    let (head, body) =
+        bytes.split_at_checked(HEAD_LEN).ok_or_else(|| malformed("the snapshot ends within its head"))?;
+    if !head.starts_with(MAGIC) {
+        return Err(malformed("the snapshot does not begin with LEATIMAG"));
+    }
+    let found = u16::from_be_bytes([head[8], head[9]]);
+    if found > VERSION {
+        return Err(Error::NewerFormat { found, known: VERSION });
+    }
+    let length = u32::from_be_bytes([head[12], head[13], head[14], head[15]]);
+    if usize::try_from(length) != Ok(body.len()) {
+        return Err(Error::Malformed(format!(
+            "the snapshot's length is {length}, {} bytes follow its head",
+            body.len()
+        )));
+    }
+    if checksum(&head[..16], body) != u32::from_be_bytes([head[16], head[17], head[18], head[19]]) {
+        return Err(malformed("the snapshot's CRC-32 does not match"));
+    }
+    Ok(body)
+}
+
+fn checksum(head: &[u8], body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(head);
+    hasher.update(body);
+    hasher.finalize()
+}
+
+fn topic_body(topic: &Topic) -> TopicBody {
+    let partition = |partition: &Partition| PartitionBody {
+        nodes: partition.nodes(),
+        replica_ids: partition.replicas.iter().map(|replica| replica.id).collect(),
+    };
+    TopicBody {
+        name: topic.name.to_string(),
+        id: topic.id.as_bytes().to_vec(),
+        partitions: topic.partitions.iter().map(partition).collect(),
+        configs: entries(&topic.configs),
+    }
+}
+
+fn topic_from(body: TopicBody) -> Result<Topic, Error> {
+    let id = Uuid::from_slice(&body.id)
+        .map_err(|_| Error::Malformed(format!("the id of topic {} is not 16 bytes", body.name)))?;
+    let partitions = body.partitions.into_iter().map(|partition| {
+        if partition.nodes.len() != partition.replica_ids.len() {
+            return Err(Error::Malformed(format!("topic {} has nodes without replica ids", body.name)));
+        }
+        let pairs = partition.nodes.into_iter().zip(partition.replica_ids);
+        Ok(Partition { replicas: pairs.map(|(node_id, id)| Replica { id, node_id }).collect() })
+    });
+    let partitions = partitions.collect::<Result<_, _>>()?;
+    Ok(Topic { name: Str::from(body.name), id, partitions, configs: overrides(body.configs) })
+}
+
+fn broker_body(broker: &Broker) -> BrokerRegistered {
+    let Broker { node_id, listeners, rack } = broker.clone();
+    BrokerRegistered { node_id, listeners, rack }
+}
+
+fn entries(configs: &Overrides) -> Vec<ConfigEntry> {
+    configs.iter().map(|(key, value)| ConfigEntry::set(key, value)).collect()
+}
+
+fn overrides(entries: Vec<ConfigEntry>) -> Overrides {
+    entries.into_iter().filter_map(|entry| Some((entry.key, entry.value?))).collect()
+}

@@ -1,0 +1,73 @@
+//! One topic of the image. Immutable: a change makes another one.
+
+use leat_protocol::{Str, Uuid};
+
+use crate::config::Overrides;
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: Str,
+    /// Its id; a topic that is made again under the same name has another one.
+    pub id: Uuid,
+    /// Its partitions, by index.
+    pub partitions: Vec<Partition>,
+    /// Its own configuration, over the broker's.
+    pub configs: Overrides,
+}
+
+/// A partition: who holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partition {
+    /// Its replicas, the preferred leader first.
+    pub replicas: Vec<Replica>,
+}
+
+/// One placement of a partition on a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// The replica's number in its Raft group: at least 1, given once and never again.
+    pub id: u64,
+    /// The broker; 0 is legal.
+    pub node_id: i32,
+}
+
+impl Topic {
+    /// The number of partitions, as the wire has it.
+    pub fn partition_count(&self) -> i32 {
+        i32::try_from(self.partitions.len()).unwrap_or(i32::MAX)
+    }
+
+    /// A partition by its index.
+    pub fn partition(&self, index: i32) -> Option<&Partition> {
+        usize::try_from(index).ok().and_then(|index| self.partitions.get(index))
+    }
+
+    /// Replicas of the first partition, as the wire has it.
+    pub fn replication_factor(&self) -> i16 {
+        self.partitions.first().map_or(0, |first| i16::try_from(first.replicas.len()).unwrap_or(i16::MAX))
+    }
+
+    /// Does the cluster itself use it?
+    pub fn is_internal(&self) -> bool {
+        is_internal(&self.name)
+    }
+}
+
+/// Names of Kafka's own topics.
+fn is_internal(name: &str) -> bool {
+    matches!(name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+}
+
+impl Partition {
+    /// The brokers that hold it, the preferred leader first.
+    pub fn nodes(&self) -> Vec<i32> {
+        self.replicas.iter().map(|replica| replica.node_id).collect()
+    }
+
+    /// The replica on a broker.
+    pub fn replica_on(&self, node_id: i32) -> Option<Replica> {
+        self.replicas.iter().copied().find(|replica| replica.node_id == node_id)
+    }
+}

@@ -1,0 +1,84 @@
+//! Whether a message from a peer can be stepped. raft panics on input that no correct peer sends, so it never sees any.
+
+use leat_protocol::records::{self, BatchHeader};
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+use raft::{RawNode, Storage as _};
+
+use super::frame::TERM_MAX;
+use super::store::Store;
+
+/// Why a message was refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    #[error("term {0} is above the largest leader epoch")]
+    Term(u64),
+    #[error("entry {index} does not follow entry {before}")]
+    Order { before: u64, index: u64 },
+    #[error("entry {0} is not what its batch header says")]
+    Batch(u64),
+    #[error("entry {0} differs from a committed one")]
+    Committed(u64),
+    #[error("commit index {commit} is past the last entry {last}")]
+    Commit { commit: u64, last: u64 },
+    #[error("message kind {0:?} does not travel between replicas")]
+    Kind(MessageType),
+    #[error("addressed to replica {0}")]
+    Address(u64),
+}
+
+/// Checks everything that raft would take on trust.
+pub(super) fn message(node: &RawNode<Store>, message: &Message) -> Result<(), Refusal> {
+    if message.to != node.raft.id {
+        return Err(Refusal::Address(message.to));
+    }
+    if message.term > TERM_MAX {
+        return Err(Refusal::Term(message.term));
+    }
+    match message.get_msg_type() {
+        MessageType::MsgAppend => append(node, message),
+        MessageType::MsgHeartbeat => {
+            let last = node.raft.raft_log.last_index();
+            match message.commit > last {
+                true => Err(Refusal::Commit { commit: message.commit, last }),
+                false => Ok(()),
+            }
+        }
+        MessageType::MsgAppendResponse
+        | MessageType::MsgHeartbeatResponse
+        | MessageType::MsgRequestVote
+        | MessageType::MsgRequestVoteResponse
+        | MessageType::MsgRequestPreVote
+        | MessageType::MsgRequestPreVoteResponse
+        | MessageType::MsgTimeoutNow
+        | MessageType::MsgTransferLeader => Ok(()),
+        kind => Err(Refusal::Kind(kind)),
+    }
+}
+
+fn append(node: &RawNode<Store>, message: &Message) -> Result<(), Refusal> {
+    let (mut index, mut term) = (message.index, message.log_term);
+    for entry in &message.entries {
+        if entry.index != index + 1 || entry.term < term || entry.term > message.term {
+            return Err(Refusal::Order { before: index, index: entry.index });
+        }
+        (index, term) = (entry.index, entry.term);
+        let committed = node.raft.raft_log.committed;
+        if index <= committed && node.store().term(index).is_ok_and(|held| held != term) {
+            return Err(Refusal::Committed(index));
+        }
+        body(entry)?;
+    }
+    Ok(())
+}
+
+/// A data entry is one whole batch whose header carries the entry's term, and whose checksum holds.
+fn body(entry: &Entry) -> Result<(), Refusal> {
+    if entry.get_entry_type() != EntryType::EntryNormal || entry.data.is_empty() {
+        return Ok(());
+    }
+    let refused = Refusal::Batch(entry.index);
+    let Ok(header) = BatchHeader::parse(&entry.data) else { return Err(refused) };
+    let same_term = i32::try_from(entry.term).is_ok_and(|term| term == header.partition_leader_epoch);
+    let intact = header.size() == entry.data.len() && records::check(&entry.data).is_ok();
+    if same_term && intact { Ok(()) } else { Err(refused) }
+}

@@ -1,0 +1,98 @@
+//! What a replica is told and what it asks for. It carries out nothing itself.
+
+use bytes::{Bytes, BytesMut};
+use leat_protocol::ErrorCode;
+use leat_protocol::records::BatchHeader;
+use leat_protocol::records::entry::EntryKind;
+use leat_storage::Ballot;
+use raft::eraftpb::Message;
+
+use super::store::ReadRequest;
+
+/// When a proposal is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acks {
+    /// Once the leader has written it.
+    Leader,
+    /// Once it is committed, or, where the topic is relaxed, written on a majority.
+    All,
+}
+
+/// Something that happened. Messages and reads come from peers, which so far only the simulation has. `T` is the caller's name for a proposal, handed back with its answer.
+#[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "a group of one exchanges no messages and reads nothing for peers"))]
+pub(crate) enum Event<T> {
+    /// A validated batch to number and append. The buffer is patched in place.
+    Propose { batch: BytesMut, header: BatchHeader, acks: Acks, token: T },
+    /// An entry without records, answered once it is applied.
+    Control { kind: EntryKind, payload: Bytes, token: T },
+    /// From another replica of the group. Checked before raft sees it.
+    Message(Box<Message>),
+    /// Time went on by one tick.
+    Tick,
+    /// The write of this number is in the file.
+    Written { ready: u64 },
+    /// The write of this number, and all before it, are on stable storage.
+    Synced { ready: u64 },
+    /// The log now begins with this entry: what was before it is gone.
+    Trimmed { first_index: u64 },
+    /// Frames that raft wanted to send, as many as were found.
+    Read { request: ReadRequest, frames: Vec<Bytes> },
+}
+
+/// Something to carry out: writes in order, messages at once, answers at once.
+#[derive(Debug)]
+pub(crate) struct Effects<T> {
+    pub(crate) writes: Vec<Write>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) answers: Vec<(T, Answer)>,
+    pub(crate) applied: Vec<Applied>,
+    pub(crate) reads: Vec<ReadRequest>,
+}
+
+impl<T> Default for Effects<T> {
+    fn default() -> Self {
+        Effects {
+            writes: Vec::new(),
+            messages: Vec::new(),
+            answers: Vec::new(),
+            applied: Vec::new(),
+            reads: Vec::new(),
+        }
+    }
+}
+
+/// One write to the log, to be reported as written and then as synced, by its number.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) ready: u64,
+    /// Synced before the frames count as persisted.
+    pub(crate) ballot: Option<Ballot>,
+    /// Entries from this index on are cut first.
+    pub(crate) truncate_from: Option<u64>,
+    pub(crate) frames: Vec<Bytes>,
+    /// Nobody waits for the sync: it may be put off as far as the topic's settings let it.
+    pub(crate) relaxed: bool,
+}
+
+/// How a proposal ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// In the log, as durable as was asked for.
+    Appended { base_offset: i64, index: u64 },
+    /// A repeat of a batch that is in the log, with its answer of then.
+    Duplicate { base_offset: i64, timestamp: i64 },
+    /// This replica does not lead, or no longer.
+    NotLeader,
+    /// Refused, with the protocol's code and a reason.
+    Refused(ErrorCode, String),
+}
+
+/// A committed entry that means something to the state machine above.
+#[derive(Debug)]
+pub(crate) enum Applied {
+    /// Records below this offset are gone.
+    Trim { offset: i64 },
+    /// A batch of a group whose state machine reads its records.
+    Records { index: u64, batch: Bytes },
+}

@@ -1,0 +1,307 @@
+//! One replica of one group: a state machine that turns events into effects.
+//!
+//! ```text
+//!   events                      Replica                         effects
+//!   propose, message, tick -->  RawNode over `Store`      --->  writes, messages
+//!   written, synced        -->  producers, pending        --->  answers, applied, reads
+//! ```
+//!
+//! It knows nothing of sockets, files, clocks or threads, and nothing above it knows how many voters there are. A batch
+//! is numbered and proposed in one step, only while raft leads; proposals never travel between nodes.
+
+mod apply;
+mod check;
+mod event;
+mod frame;
+mod membership;
+mod pending;
+mod persist;
+mod propose;
+#[cfg(test)]
+mod sim;
+mod store;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use leat_protocol::records::entry;
+use leat_storage::{Ballot, Checkpoint, Epoch};
+use raft::eraftpb::{ConfState, HardState, Message};
+use raft::{RawNode, StateRole};
+
+pub(crate) use self::event::{Acks, Answer, Applied, Effects, Event, Write};
+pub(crate) use self::frame::describe_recovered;
+pub(crate) use self::membership::{decode as decode_membership, sole as sole_member};
+pub(crate) use self::store::{Held, ReadRequest};
+
+use self::frame::from_log;
+use self::pending::Pending;
+use self::store::{Store, StoreStart};
+use crate::producers::ProducerState;
+
+/// What a replica is opened with: its identity, and what its log, ballot and checkpoint say.
+#[derive(Debug, Default)]
+pub(crate) struct Start {
+    /// At least 1, given by the metadata once per placement.
+    pub(crate) replica_id: u64,
+    pub(crate) ballot: Ballot,
+    /// As of `applied`.
+    pub(crate) membership: ConfState,
+    pub(crate) first_index: u64,
+    pub(crate) before_first_term: u64,
+    pub(crate) applied: u64,
+    pub(crate) applied_end_offset: i64,
+    pub(crate) commit: u64,
+    pub(crate) epochs: Vec<Epoch>,
+    /// Entries after `applied`, in order; all of them on stable storage.
+    pub(crate) held: Vec<Held>,
+    /// State at `applied`, plus the entries after it as pending.
+    pub(crate) producers: ProducerState,
+}
+
+/// What may change while a replica runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// The topic answers before the sync (`flush.messages` above 1).
+    pub(crate) relaxed: bool,
+    /// The state machine above reads the records of committed batches.
+    pub(crate) applies_records: bool,
+    /// Bytes of written entries kept for peers.
+    pub(crate) tail_bytes_max: usize,
+    /// `producer.id.expiration.ms`.
+    pub(crate) producer_expiration_ms: u64,
+    /// Ticks without a leader before a campaign; drawn by the caller, so that raft draws nothing.
+    pub(crate) election_ticks: usize,
+    /// `min.insync.replicas`.
+    pub(crate) insync_min: usize,
+}
+
+/// A ready of raft's whose persistence is not reported yet.
+#[derive(Debug)]
+struct Unpersisted {
+    number: u64,
+    last_index: u64,
+    /// Whether it has something to write; one that has not is persisted with its predecessor.
+    writes: bool,
+    messages: Vec<Message>,
+}
+
+/// A member of one Raft group. `T` names a proposal to whoever made it.
+pub(crate) struct Replica<T> {
+    node: RawNode<Store>,
+    settings: Settings,
+    producers: ProducerState,
+    /// Entries up to here are known to `producers`.
+    producers_upto: u64,
+    /// The next offset to give out, while leading.
+    leading: Option<i64>,
+    unpersisted: VecDeque<Unpersisted>,
+    written: BTreeMap<u64, u64>,
+    synced: u64,
+    on_written: Pending<T>,
+    on_commit: Pending<T>,
+    on_applied: Pending<T>,
+    high_watermark: i64,
+}
+
+impl<T> std::fmt::Debug for Replica<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let raft = &self.node.raft;
+        write!(f, "replica {} ({:?}, term {}, last {})", raft.id, raft.state, raft.term, raft.raft_log.last_index())
+    }
+}
+
+impl<T> Replica<T> {
+    /// # Errors
+    /// What the log and the ballot say contradicts itself.
+    pub(crate) fn open(start: Start, settings: Settings) -> Result<Replica<T>, String> {
+        let last = start.applied + start.held.len() as u64;
+        let last_term = start.epochs.last().map_or(start.before_first_term, |epoch| epoch.term);
+        let alone = is_alone(&start.membership, start.replica_id);
+        let hard_state = HardState {
+            term: start.ballot.term.max(last_term),
+            // A vote belongs to its term; of a term known only from the log it is unknown, so it is taken as spent.
+            vote: if start.ballot.term >= last_term { start.ballot.vote } else { start.replica_id },
+            // What a group's only voter has on stable storage is on a majority.
+            commit: if alone { last } else { start.commit.clamp(start.applied, last) },
+            ..HardState::default()
+        };
+        let store = Store::new(StoreStart {
+            hard_state,
+            membership: start.membership,
+            first_index: start.first_index,
+            before_first_term: start.before_first_term,
+            applied: start.applied,
+            applied_end_offset: start.applied_end_offset,
+            epochs: start.epochs,
+            held: start.held,
+        });
+        let config = raft::Config {
+            id: start.replica_id,
+            election_tick: settings.election_ticks,
+            min_election_tick: settings.election_ticks,
+            max_election_tick: settings.election_ticks + 1,
+            heartbeat_tick: 1,
+            applied: start.applied,
+            max_size_per_msg: 1 << 20,
+            max_inflight_msgs: 32,
+            check_quorum: true,
+            pre_vote: true,
+            ..raft::Config::default()
+        };
+        let logger = slog::Logger::root(slog::Discard, slog::o!());
+        let node = RawNode::new(&config, store, &logger).map_err(|error| error.to_string())?;
+        Ok(Replica {
+            node,
+            settings,
+            producers: start.producers,
+            producers_upto: last,
+            leading: None,
+            unpersisted: VecDeque::new(),
+            written: BTreeMap::from([(start.replica_id, last)]),
+            synced: last,
+            on_written: Pending::default(),
+            on_commit: Pending::default(),
+            on_applied: Pending::default(),
+            high_watermark: start.applied_end_offset,
+        })
+    }
+
+    /// The offset after the last record that may be read.
+    pub(crate) fn high_watermark(&self) -> i64 {
+        self.high_watermark
+    }
+
+    /// The epoch that clients are told: the term led, or the one that this replica would lead next where only it can.
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        let next = self.node.raft.term + u64::from(self.node.raft.state != StateRole::Leader && self.is_alone());
+        i32::try_from(next).unwrap_or(i32::MAX)
+    }
+
+    pub(crate) fn is_leader(&self) -> bool {
+        self.node.raft.state == StateRole::Leader
+    }
+
+    pub(crate) fn producers(&self) -> &ProducerState {
+        &self.producers
+    }
+
+    pub(crate) fn configure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    pub(crate) fn applied(&self) -> u64 {
+        self.node.raft.raft_log.applied
+    }
+
+    /// Whether time matters to this replica. One that is alone or at rest needs no ticks.
+    pub(crate) fn wants_ticks(&self) -> bool {
+        !self.is_alone()
+    }
+
+    /// The state at the applied index, for the checkpoint. `machine` is the encoded state above, producers otherwise.
+    pub(crate) fn checkpoint(&self, log_start_offset: i64, machine: Option<Bytes>) -> Checkpoint {
+        let applied = self.applied();
+        let store = self.node.store();
+        Checkpoint {
+            applied,
+            commit: self.node.raft.raft_log.committed.min(self.synced),
+            term_at_applied: self.node.raft.raft_log.term(applied).unwrap_or(0),
+            end_offset_at_applied: store.end_offset_at(applied),
+            log_start_offset,
+            membership: membership::encode(store.membership()),
+            membership_index: 0,
+            producers: machine.unwrap_or_else(|| self.producers.encode()),
+            epochs: store.epochs().iter().take_while(|epoch| epoch.first_index <= applied).copied().collect(),
+        }
+    }
+
+    /// Takes one event in. Effects of several events are gathered; `flush` completes them.
+    pub(crate) fn step(&mut self, event: Event<T>, effects: &mut Effects<T>) {
+        match event {
+            Event::Propose { batch, header, acks, token } => self.propose(batch, &header, acks, token, effects),
+            Event::Control { kind, payload, token } => self.control(kind, &payload, token, effects),
+            Event::Message(message) => self.message(*message, effects),
+            Event::Tick => {
+                self.node.tick();
+                self.flush(effects);
+            }
+            Event::Written { ready } => self.on_written(ready, effects),
+            Event::Synced { ready } => self.on_synced(ready, effects),
+            Event::Trimmed { first_index } => self.node.mut_store().trim_to(first_index),
+            Event::Read { request, frames } => self.on_read(request, &frames, effects),
+        }
+    }
+
+    /// Does what raft has ready, in the order that correctness needs.
+    pub(crate) fn flush(&mut self, effects: &mut Effects<T>) {
+        while self.node.has_ready() {
+            let mut ready = self.node.ready();
+            // 1. A leader's messages go out beside its own write.
+            effects.messages.append(&mut ready.take_messages());
+            // 2. New entries join the store at once, so that raft can read them, and are written in this order.
+            let entries = ready.take_entries();
+            let last_index = entries.last().map_or(0, |entry| entry.index);
+            let (truncate_from, frames) = self.take_in(&entries);
+            // 3. A changed ballot goes with them and is synced first.
+            let ballot = ready.hs().and_then(|hard_state| self.changed_ballot(hard_state));
+            if let Some(hard_state) = ready.hs() {
+                self.node.mut_store().set_hard_state(hard_state.clone());
+            }
+            let number = ready.number();
+            let writes = !frames.is_empty() || ballot.is_some();
+            // 4. Messages that promise persistence wait for it.
+            let messages = ready.take_persisted_messages();
+            self.unpersisted.push_back(Unpersisted { number, last_index, writes, messages });
+            if writes {
+                let relaxed = self.settings.relaxed && ballot.is_none();
+                effects.writes.push(Write { ready: number, ballot, truncate_from, frames, relaxed });
+            }
+            // 5. What is committed is applied.
+            let committed = ready.take_committed_entries();
+            self.node.advance_append_async(ready);
+            self.apply(&committed, effects);
+            self.persisted_upto(0, effects);
+            // 6. Only now is it settled who leads and where the log ends.
+            self.settle_leadership(effects);
+        }
+        self.advance_high_watermark(effects);
+        effects.reads.append(&mut self.node.mut_store().take_reads());
+    }
+
+    fn is_alone(&self) -> bool {
+        is_alone(self.node.store().membership(), self.node.raft.id)
+    }
+
+    fn message(&mut self, message: Message, effects: &mut Effects<T>) {
+        if let Err(refusal) = check::message(&self.node, &message) {
+            tracing::warn!(from = message.from, %refusal, "message from a replica refused");
+            return;
+        }
+        // A message from a member that has left is not an error.
+        let _ = self.node.step(message);
+        self.flush(effects);
+    }
+
+    fn on_read(&mut self, request: ReadRequest, frames: &[Bytes], effects: &mut Effects<T>) {
+        let entries = (request.first..).zip(frames).map_while(|(index, frame)| from_log(index, frame).ok());
+        let entries = entries.collect();
+        self.node.mut_store().fetched(request.first, entries);
+        self.node.on_entries_fetched(request.context);
+        self.flush(effects);
+    }
+}
+
+fn is_alone(membership: &ConfState, replica_id: u64) -> bool {
+    membership.voters == [replica_id] && membership.voters_outgoing.is_empty()
+}
+
+/// The body of a trim entry: the new log start, big-endian.
+pub(crate) fn trim_payload(offset: i64) -> Bytes {
+    Bytes::copy_from_slice(&offset.to_be_bytes())
+}
+
+fn trim_offset(frame: &[u8]) -> Option<i64> {
+    let (_, body) = entry::parse(frame).ok()??;
+    Some(i64::from_be_bytes(body.try_into().ok()?))
+}

@@ -1,0 +1,76 @@
+//! What the disk reports, and what follows from it: raft hears of synced entries, answers go out, memory is given back.
+
+use super::{Effects, Replica};
+
+impl<T> Replica<T> {
+    pub(super) fn on_written(&mut self, ready: u64, effects: &mut Effects<T>) {
+        let Some(last) = self.last_index_of(ready) else { return };
+        let own = self.written.entry(self.node.raft.id).or_default();
+        *own = last.max(*own);
+        self.on_written.reach(last, &mut effects.answers);
+        self.advance_high_watermark(effects);
+        self.release();
+    }
+
+    pub(super) fn on_synced(&mut self, ready: u64, effects: &mut Effects<T>) {
+        self.on_written(ready, effects);
+        if let Some(last) = self.last_index_of(ready) {
+            self.synced = self.synced.max(last);
+        }
+        self.persisted_upto(ready, effects);
+        self.flush(effects);
+    }
+
+    pub(super) fn last_index_of(&self, ready: u64) -> Option<u64> {
+        let upto = self.unpersisted.iter().take_while(|unpersisted| unpersisted.number <= ready);
+        upto.map(|unpersisted| unpersisted.last_index).filter(|&last| last > 0).last()
+    }
+
+    /// Reports every ready up to `number` as persisted, and those behind it that had nothing to write.
+    pub(super) fn persisted_upto(&mut self, number: u64, effects: &mut Effects<T>) {
+        let mut reached = 0;
+        while let Some(mut done) =
+            self.unpersisted.pop_front_if(|unpersisted| unpersisted.number <= number || !unpersisted.writes)
+        {
+            reached = done.number;
+            effects.messages.append(&mut done.messages);
+        }
+        if reached > 0 {
+            self.node.on_persist_ready(reached);
+        }
+    }
+
+    pub(super) fn advance_high_watermark(&mut self, effects: &mut Effects<T>) {
+        let log = &self.node.raft.raft_log;
+        let mut index = log.committed.min(self.node.store().last());
+        if self.settings.relaxed && self.is_leader() {
+            index = index.max(self.written_by_majority());
+        }
+        // A new leader reports nothing before an entry of its own term is committed.
+        let settled = !self.is_leader() || log.term(log.committed).is_ok_and(|term| term == self.node.raft.term);
+        if settled || self.is_alone() {
+            self.high_watermark = self.high_watermark.max(self.node.store().end_offset_at(index));
+        }
+        self.on_commit.reach(index, &mut effects.answers);
+    }
+
+    /// The highest index that a majority of the voters has written.
+    pub(super) fn written_by_majority(&self) -> u64 {
+        let voters = &self.node.store().membership().voters;
+        let mut written: Vec<u64> =
+            voters.iter().map(|voter| self.written.get(voter).copied().unwrap_or_default()).collect();
+        written.sort_unstable();
+        let majority = written.len() / 2 + 1;
+        written.len().checked_sub(majority).map_or(0, |at| written[at])
+    }
+
+    pub(super) fn release(&mut self) {
+        let applied = self.applied();
+        let keep = self.settings.applies_records || !self.is_alone();
+        let (upto, budget) = match keep {
+            false => (self.written.get(&self.node.raft.id).copied().unwrap_or_default(), 0),
+            true => (self.synced.min(applied), self.settings.tail_bytes_max),
+        };
+        self.node.mut_store().release(upto, applied, budget);
+    }
+}

@@ -1,0 +1,352 @@
+//! Chooses what happens next and carries out what replicas ask for.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use raft::eraftpb::ConfState;
+
+use super::super::{Acks, Applied, Effects, Event, Replica, Settings};
+use super::Plant;
+use super::client::{Producer, Token};
+use super::disk::{Disk, readable};
+use super::ledger::Ledger;
+use super::model::ModelDisk;
+use super::network::Network;
+use super::random::Random;
+use super::stored::StoredDisk;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    pub(super) voters: u64,
+    /// Steps with faults; then all is made well and what is under way must end.
+    pub(super) steps: u32,
+    pub(super) producers: usize,
+    /// Batches of each producer.
+    pub(super) batches: u32,
+    pub(super) plant: Option<Plant>,
+    /// Real files instead of a model of them.
+    pub(super) stored: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { voters: 3, steps: 4000, producers: 3, batches: 25, plant: None, stored: false }
+    }
+}
+
+/// What happened, to see that enough did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Summary {
+    pub(super) batches: u64,
+    pub(super) leaders: u64,
+    pub(super) power_cuts: u64,
+    pub(super) kills: u64,
+    pub(super) cuts: u64,
+    pub(super) repeats: u64,
+    pub(super) checkpoints: u64,
+    /// Of everything that happened, in order.
+    pub(super) trace: u64,
+}
+
+impl Summary {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.batches += other.batches;
+        self.leaders += other.leaders;
+        self.power_cuts += other.power_cuts;
+        self.kills += other.kills;
+        self.cuts += other.cuts;
+        self.repeats += other.repeats;
+        self.checkpoints += other.checkpoints;
+    }
+}
+
+struct Node {
+    id: u64,
+    replica: Option<Replica<Token>>,
+    disk: Box<dyn Disk>,
+    /// The step at which it is started again.
+    up_at: u32,
+    led: bool,
+    applied: u64,
+    /// Entries that a consumer has read here.
+    read: u64,
+}
+
+struct World {
+    options: Options,
+    random: Random,
+    nodes: Vec<Node>,
+    network: Network,
+    producers: Vec<Producer>,
+    ledger: Ledger,
+    voters: ConfState,
+    summary: Summary,
+    trace: DefaultHasher,
+    now: u32,
+    healed: bool,
+}
+
+/// One world from beginning to end; an error says which promise was broken.
+pub(super) fn run(seed: u64, options: Options) -> Result<Summary, String> {
+    let mut world = World::new(seed, options);
+    for id in 0..world.nodes.len() {
+        world.start(id)?;
+    }
+    while world.now < options.steps {
+        world.step()?;
+    }
+    world.heal()?;
+    for _ in 0..200_000 {
+        if world.is_settled() {
+            break;
+        }
+        world.step()?;
+    }
+    world.finish()
+}
+
+impl World {
+    fn new(seed: u64, options: Options) -> Self {
+        let mut voters = ConfState::default();
+        voters.voters = (1..=options.voters).collect();
+        let disk = |id| -> Box<dyn Disk> {
+            match options.stored {
+                true => Box::new(StoredDisk::new(seed.wrapping_mul(31).wrapping_add(id), options.plant)),
+                false => Box::new(ModelDisk::new(options.plant)),
+            }
+        };
+        let node = |id| Node { id, replica: None, disk: disk(id), up_at: 0, led: false, applied: 0, read: 0 };
+        Self {
+            options,
+            random: Random::new(seed),
+            nodes: (1..=options.voters).map(node).collect(),
+            network: Network::default(),
+            producers: (0..options.producers).map(|number| Producer::new(number, options.batches)).collect(),
+            ledger: Ledger::default(),
+            voters,
+            summary: Summary::default(),
+            trace: DefaultHasher::new(),
+            now: 0,
+            healed: false,
+        }
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        self.now += 1;
+        let at = self.random.below(self.nodes.len());
+        let choice = self.random.below(1000);
+        (at, choice).hash(&mut self.trace);
+        if self.nodes[at].replica.is_none() && self.now >= self.nodes[at].up_at {
+            return self.start(at);
+        }
+        match choice {
+            0..150 => self.event(at, Event::Tick),
+            150..560 => self.deliver(),
+            560..690 => self.write(at),
+            690..810 => self.sync(at),
+            810..950 => self.produce(),
+            950..960 => self.checkpoint(at),
+            _ if self.healed => Ok(()),
+            960..974 => self.cut_off(at),
+            974..980 => self.crash(at, true),
+            980..986 => self.crash(at, false),
+            _ => {
+                self.network.heal();
+                Ok(())
+            }
+        }
+    }
+
+    fn start(&mut self, at: usize) -> Result<(), String> {
+        let settings = Settings {
+            relaxed: false,
+            applies_records: true,
+            // Small, so that entries for a peer that lags are read back.
+            tail_bytes_max: 300,
+            producer_expiration_ms: 86_400_000,
+            election_ticks: 6 + self.random.below(10),
+            insync_min: 1,
+        };
+        let node = &mut self.nodes[at];
+        let start = node.disk.open(node.id, &self.voters)?;
+        node.applied = start.applied;
+        let replica = Replica::open(start, settings).map_err(|error| format!("node {}: {error}", node.id))?;
+        node.replica = Some(replica);
+        (node.led, node.read) = (false, 0);
+        let mut effects = Effects::default();
+        if let Some(replica) = &mut self.nodes[at].replica {
+            replica.flush(&mut effects);
+        }
+        self.carry_out(at, effects)
+    }
+
+    fn event(&mut self, at: usize, event: Event<Token>) -> Result<(), String> {
+        let Some(replica) = &mut self.nodes[at].replica else { return Ok(()) };
+        let mut effects = Effects::default();
+        replica.step(event, &mut effects);
+        replica.flush(&mut effects);
+        self.carry_out(at, effects)
+    }
+
+    fn deliver(&mut self) -> Result<(), String> {
+        let Some(message) = self.network.arrive(&mut self.random) else { return Ok(()) };
+        let Some(at) = self.nodes.iter().position(|node| node.id == message.to) else { return Ok(()) };
+        (message.from, message.to, message.term, message.index).hash(&mut self.trace);
+        self.event(at, Event::Message(Box::new(message)))
+    }
+
+    fn write(&mut self, at: usize) -> Result<(), String> {
+        match self.nodes[at].disk.write()? {
+            Some(ready) => self.event(at, Event::Written { ready }),
+            None => Ok(()),
+        }
+    }
+
+    fn sync(&mut self, at: usize) -> Result<(), String> {
+        match self.nodes[at].disk.sync()? {
+            Some(ready) => self.event(at, Event::Synced { ready }),
+            None => Ok(()),
+        }
+    }
+
+    fn produce(&mut self) -> Result<(), String> {
+        let number = self.random.below(self.producers.len());
+        let producer = &mut self.producers[number];
+        let sends = producer.send(self.now, &mut self.random);
+        let at = producer.leader % self.nodes.len();
+        for (token, batch, mut header) in sends {
+            if self.nodes[at].replica.is_none() {
+                self.producers[number].disconnected(&mut self.random);
+                return Ok(());
+            }
+            if self.options.plant == Some(Plant::RepeatAppended) {
+                header.producer_id = -1;
+            }
+            self.event(at, Event::Propose { batch, header, acks: Acks::All, token })?;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, at: usize) -> Result<(), String> {
+        let node = &mut self.nodes[at];
+        if let Some(replica) = &node.replica {
+            node.disk.save(replica.checkpoint(0, None))?;
+            self.summary.checkpoints += 1;
+        }
+        Ok(())
+    }
+
+    fn cut_off(&mut self, at: usize) -> Result<(), String> {
+        self.network.cut_off(self.nodes[at].id);
+        Ok(())
+    }
+
+    fn crash(&mut self, at: usize, power: bool) -> Result<(), String> {
+        let node = &mut self.nodes[at];
+        if node.replica.take().is_none() {
+            return Ok(());
+        }
+        match power {
+            true => node.disk.cut_power(&mut self.random)?,
+            false => node.disk.kill(&mut self.random),
+        }
+        *(if power { &mut self.summary.power_cuts } else { &mut self.summary.kills }) += 1;
+        node.up_at = self.now + self.random.below(300) as u32;
+        let nodes = self.nodes.len();
+        for producer in self.producers.iter_mut().filter(|producer| producer.leader % nodes == at) {
+            producer.disconnected(&mut self.random);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, at: usize, effects: Effects<Token>) -> Result<(), String> {
+        let id = self.nodes[at].id;
+        for write in effects.writes {
+            self.nodes[at].disk.queue(write);
+        }
+        for message in effects.messages {
+            self.network.send(message);
+        }
+        for applied in effects.applied {
+            if let Applied::Records { index, batch } = applied {
+                if index <= self.nodes[at].applied {
+                    return Err(format!("node {id} applied entry {index} again"));
+                }
+                self.nodes[at].applied = index;
+                self.ledger.applied(id, index, &batch)?;
+            }
+        }
+        for (token, answer) in effects.answers {
+            (token.sequence, format!("{answer:?}")).hash(&mut self.trace);
+            let producer = &mut self.producers[token.producer];
+            if let Some(base_offset) = producer.answered(token, &answer, &mut self.random)? {
+                self.ledger.acknowledged(producer.id, token.sequence, base_offset)?;
+            }
+        }
+        self.check(at)?;
+        for request in effects.reads {
+            let mut frames = self.nodes[at].disk.read(request.first, request.until);
+            let mut bytes = 0;
+            let fitting = frames.iter().take_while(|frame| {
+                bytes += frame.len() as u64;
+                bytes <= request.bytes_max
+            });
+            frames.truncate(fitting.count().max(1));
+            self.event(at, Event::Read { request, frames })?;
+        }
+        Ok(())
+    }
+
+    /// What must hold after every step of a replica.
+    fn check(&mut self, at: usize) -> Result<(), String> {
+        let node = &mut self.nodes[at];
+        let Some(replica) = &node.replica else { return Ok(()) };
+        self.ledger.state(node.id, replica.applied(), replica.producers().checksum())?;
+        // Only leaders serve consumers. The file of another may still hold what it has been told to cut.
+        if replica.is_leader() {
+            for (index, batch) in readable(&*node.disk, &mut node.read, replica.high_watermark()) {
+                self.ledger.read(node.id, index, &batch)?;
+            }
+        }
+        self.summary.leaders += u64::from(replica.is_leader() && !node.led);
+        node.led = replica.is_leader();
+        Ok(())
+    }
+
+    /// No faults from here on.
+    fn heal(&mut self) -> Result<(), String> {
+        self.healed = true;
+        self.network.heal();
+        self.network.lossless = true;
+        for at in 0..self.nodes.len() {
+            if self.nodes[at].replica.is_none() {
+                self.start(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_settled(&self) -> bool {
+        self.producers.iter().all(Producer::is_done)
+            && self
+                .nodes
+                .iter()
+                .all(|node| node.disk.is_idle() && self.ledger.is_in(&node.disk.read(1, node.disk.next_index())))
+    }
+
+    fn finish(mut self) -> Result<Summary, String> {
+        if !self.is_settled() {
+            let replicas: Vec<_> = self.nodes.iter().map(|node| &node.replica).collect();
+            return Err(format!(
+                "nothing goes on: network empty {}, {replicas:?}, {:?}",
+                self.network.is_empty(),
+                self.producers
+            ));
+        }
+        self.ledger.settle()?;
+        self.summary.batches = self.ledger.batches() as u64;
+        self.summary.cuts = self.nodes.iter().map(|node| node.disk.cuts()).sum();
+        self.summary.repeats = self.producers.iter().map(|producer| producer.repeats).sum();
+        self.summary.trace = self.trace.finish();
+        Ok(self.summary)
+    }
+}

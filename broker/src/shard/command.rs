@@ -1,0 +1,136 @@
+//! What a shard is told, and how.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use leat_protocol::records::BatchHeader;
+use tokio::sync::{mpsc, oneshot};
+
+use super::open::Opened;
+use crate::disk::{Done, Slot};
+use crate::net::Permit;
+use crate::partition::{Partition, State};
+use crate::replica::{Acks, Answer, Replica};
+
+/// Who waits for a proposal. Holds the request's share of memory until it is answered.
+#[derive(Debug, Default)]
+pub(crate) struct Ticket {
+    pub(crate) reply: Option<oneshot::Sender<Answer>>,
+    pub(crate) held: Option<Arc<Permit>>,
+}
+
+impl Ticket {
+    pub(crate) fn new() -> (Ticket, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        (Ticket { reply: Some(reply), held: None }, answer)
+    }
+
+    pub(super) fn answer(self, answer: Answer) {
+        if let Some(reply) = self.reply {
+            // The client may be gone.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+/// Something that looks at a replica on its own thread.
+pub(crate) type Look = Box<dyn FnOnce(&Replica<Ticket>) + Send>;
+
+pub(crate) enum Command {
+    Propose {
+        partition: Arc<Partition>,
+        batch: BytesMut,
+        header: BatchHeader,
+        acks: Acks,
+        ticket: Ticket,
+    },
+    /// Moves the log start on; answered once that is committed and applied.
+    Trim {
+        partition: Arc<Partition>,
+        offset: i64,
+        ticket: Ticket,
+    },
+    /// Answered once the partition is open; the sender is dropped where it can't be.
+    Open {
+        partition: Arc<Partition>,
+        reply: oneshot::Sender<()>,
+    },
+    Inspect {
+        partition: Arc<Partition>,
+        look: Look,
+    },
+    /// The topic's configuration changed.
+    Configure {
+        partition: Arc<Partition>,
+    },
+    Delete {
+        partition: Arc<Partition>,
+    },
+    Opened {
+        slot: Slot,
+        result: Box<Result<Opened, String>>,
+    },
+    Disk(Done),
+    Stop {
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// The way to a shard, from any thread. What clients send is bounded by the bytes they may have in flight.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardHandle(mpsc::UnboundedSender<Command>);
+
+impl ShardHandle {
+    pub(super) fn new(sender: mpsc::UnboundedSender<Command>) -> ShardHandle {
+        ShardHandle(sender)
+    }
+
+    /// After the shard has stopped the command is dropped, and with it whoever waits is told.
+    pub(crate) fn send(&self, command: Command) {
+        let _ = self.0.send(command);
+    }
+
+    /// Begins to open a partition that is not; the receiver ends when it is, or can't be.
+    pub(crate) fn begin_open(&self, partition: &Arc<Partition>) -> Option<oneshot::Receiver<()>> {
+        (partition.state() == State::Closed).then(|| {
+            let (reply, opened) = oneshot::channel();
+            self.send(Command::Open { partition: partition.clone(), reply });
+            opened
+        })
+    }
+
+    /// Waits until the partition is open, or can't be.
+    pub(crate) async fn open(&self, partition: &Arc<Partition>) {
+        if let Some(opened) = self.begin_open(partition) {
+            let _ = opened.await;
+        }
+    }
+
+    /// Moves the log start on.
+    pub(crate) async fn trim(&self, partition: &Arc<Partition>, offset: i64) -> Answer {
+        let (ticket, answer) = Ticket::new();
+        self.send(Command::Trim { partition: partition.clone(), offset, ticket });
+        answer.await.unwrap_or(Answer::NotLeader)
+    }
+
+    /// What `look` sees on the replica; `None` where the partition is not open here.
+    pub(crate) async fn inspect<R: Send + 'static>(
+        &self,
+        partition: &Arc<Partition>,
+        look: impl FnOnce(&Replica<Ticket>) -> R + Send + 'static,
+    ) -> Option<R> {
+        let (reply, seen) = oneshot::channel();
+        let look = Box::new(move |replica: &Replica<Ticket>| {
+            let _ = reply.send(look(replica));
+        });
+        self.send(Command::Inspect { partition: partition.clone(), look });
+        seen.await.ok()
+    }
+
+    /// Syncs, checkpoints and closes everything.
+    pub(crate) async fn stop(&self) {
+        let (reply, stopped) = oneshot::channel();
+        self.send(Command::Stop { reply });
+        let _ = stopped.await;
+    }
+}

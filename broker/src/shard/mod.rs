@@ -1,0 +1,328 @@
+//! A shard: one thread that owns many replicas, shares nothing, and never blocks on a disk.
+//!
+//! ```text
+//!   connections --Command--> inbox --step--> replicas --flush--> write thread, answers
+//!   write thread --Done----> inbox
+//! ```
+//!
+//! Commands that have gathered are all stepped before the replicas they touched are flushed, so that one write and one
+//! sync cover them.
+
+mod command;
+mod deleting;
+mod machine;
+mod open;
+mod owned;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leat_storage::{Env, GroupId};
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use self::command::{Command, ShardHandle, Ticket};
+pub(crate) use self::deleting::Deleting;
+pub(crate) use self::machine::{Machine, MachineFactory};
+
+use self::open::Opened;
+use self::owned::{Owned, Phase};
+use crate::clock::now_ms;
+use crate::disk::{Ballots, Done, Job, Pool, Slot, Writer};
+use crate::partition::{Partition, State};
+use crate::replica::{Answer, Event, trim_payload};
+
+/// Commands taken from the inbox before the replicas they touched are flushed.
+const GATHER_MAX: usize = 512;
+
+/// What a shard shares with the others.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) env: Env,
+    pub(crate) ballots: Ballots,
+    pub(crate) pool: Pool,
+    pub(crate) folder: std::path::PathBuf,
+    /// Whether the page cache is the one of the last run: after a kill nothing written is lost, after a boot it may be.
+    pub(crate) same_boot: bool,
+    /// Bytes of log between two checkpoints of a partition.
+    pub(crate) checkpoint_bytes: u64,
+    pub(crate) producer_expiration_ms: u64,
+    pub(crate) machines: MachineFactory,
+    pub(crate) deleting: Arc<Deleting>,
+}
+
+pub(crate) struct Shard {
+    around: Surroundings,
+    writer: Writer,
+    done: mpsc::UnboundedSender<Command>,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    slots: Vec<Option<Owned>>,
+    free: Vec<Slot>,
+    by_group: HashMap<GroupId, Slot>,
+    dirty: Vec<Slot>,
+}
+
+impl Shard {
+    /// Starts the write thread; `run` does the rest on the caller's thread.
+    pub(crate) fn new(id: usize, around: Surroundings) -> std::io::Result<(Shard, ShardHandle)> {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let report = sender.clone();
+        let writer = Writer::start(
+            id,
+            around.env.clone(),
+            around.ballots.clone(),
+            around.pool.clone(),
+            Box::new(move |done| {
+                // The shard outlives its write thread.
+                let _ = report.send(Command::Disk(done));
+            }),
+        )?;
+        let handle = ShardHandle::new(sender.clone());
+        let shard = Shard {
+            around,
+            writer,
+            done: sender,
+            inbox,
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_group: HashMap::new(),
+            dirty: Vec::new(),
+        };
+        Ok((shard, handle))
+    }
+
+    /// Takes commands until told to stop.
+    pub(crate) async fn run(mut self) {
+        let mut gathered = Vec::with_capacity(GATHER_MAX);
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticking = false;
+        let mut stopping: Option<oneshot::Sender<()>> = None;
+        loop {
+            tokio::select! {
+                count = self.inbox.recv_many(&mut gathered, GATHER_MAX) => {
+                    if count == 0 {
+                        return;
+                    }
+                }
+                _ = ticks.tick(), if ticking => self.tick(),
+            }
+            for command in gathered.drain(..) {
+                match command {
+                    Command::Stop { reply } => {
+                        stopping = Some(reply);
+                        let checkpoints = self.final_checkpoints();
+                        self.writer.send(Job::Stop { checkpoints });
+                    }
+                    Command::Disk(Done::Stopped) => {
+                        self.writer.join();
+                        if let Some(reply) = stopping.take() {
+                            let _ = reply.send(());
+                        }
+                        return;
+                    }
+                    command if stopping.is_none() || matches!(command, Command::Disk(_)) => self.take(command),
+                    command => command.refuse(),
+                }
+            }
+            self.flush();
+            ticking = self.slots.iter().flatten().any(Owned::wants_ticks);
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Propose { partition, batch, header, acks, ticket } => {
+                self.with_open(
+                    &partition,
+                    Command::Propose { partition: partition.clone(), batch, header, acks, ticket },
+                );
+            }
+            Command::Trim { partition, offset, ticket } => {
+                self.with_open(&partition, Command::Trim { partition: partition.clone(), offset, ticket });
+            }
+            Command::Open { partition, reply } => {
+                self.with_open(&partition, Command::Open { partition: partition.clone(), reply });
+            }
+            Command::Inspect { partition, look } => {
+                self.with_open(&partition, Command::Inspect { partition: partition.clone(), look });
+            }
+            Command::Configure { partition } => self.configure(&partition),
+            Command::Delete { partition } => self.delete(&partition),
+            Command::Opened { slot, result } => self.opened(slot, *result),
+            Command::Disk(done) => self.disk(done),
+            Command::Stop { .. } => {}
+        }
+    }
+
+    /// Runs a command on an open partition; opens it first if it is not, and lets the command wait.
+    fn with_open(&mut self, partition: &Arc<Partition>, command: Command) {
+        if partition.state() == State::Deleted {
+            return command.refuse();
+        }
+        let slot = match self.by_group.get(&partition.group) {
+            Some(&slot) => slot,
+            None => self.begin_open(partition),
+        };
+        let Some(owned) = self.slots[slot].as_mut() else { return command.refuse() };
+        match &mut owned.phase {
+            Phase::Opening { waiting } => waiting.push(command),
+            Phase::Offline => command.refuse(),
+            Phase::Open(_) => self.run_open(slot, command),
+        }
+    }
+
+    fn begin_open(&mut self, partition: &Arc<Partition>) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[slot] = Some(Owned::new(partition.clone()));
+        self.by_group.insert(partition.group, slot);
+        let (around, partition, done) = (self.around.clone(), partition.clone(), self.done.clone());
+        open::spawn(around, partition, move |result| {
+            let _ = done.send(Command::Opened { slot, result: Box::new(result) });
+        });
+        slot
+    }
+
+    fn opened(&mut self, slot: Slot, result: Result<Opened, String>) {
+        let Some(owned) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
+        let waiting = owned.take_waiting();
+        if owned.partition.state() == State::Deleted {
+            match result {
+                Ok(opened) => owned.begin(slot, opened, &self.around, &self.writer),
+                Err(_) => owned.phase = Phase::Offline,
+            }
+            return owned.delete(slot, &self.writer);
+        }
+        match result {
+            Ok(opened) => owned.begin(slot, opened, &self.around, &self.writer),
+            Err(reason) => {
+                tracing::error!(partition = %owned.partition.folder(), %reason, "partition is offline");
+                owned.set_offline(&reason);
+            }
+        }
+        self.touch(slot);
+        let online = self.slots[slot].as_ref().is_some_and(|owned| matches!(owned.phase, Phase::Open(_)));
+        for command in waiting {
+            if online { self.run_open(slot, command) } else { command.refuse() }
+        }
+    }
+
+    fn run_open(&mut self, slot: Slot, command: Command) {
+        let Some(owned) = self.slots[slot].as_mut() else { return command.refuse() };
+        match command {
+            Command::Propose { batch, header, acks, ticket, .. } => {
+                owned.step(Event::Propose { batch, header, acks, token: ticket });
+            }
+            Command::Trim { offset, ticket, .. } => {
+                let kind = leat_protocol::records::entry::EntryKind::Trim;
+                owned.step(Event::Control { kind, payload: trim_payload(offset), token: ticket });
+            }
+            Command::Open { reply, .. } => {
+                let _ = reply.send(());
+            }
+            Command::Inspect { look, .. } => {
+                if let Phase::Open(running) = &owned.phase {
+                    look(&running.replica);
+                }
+            }
+            _ => {}
+        }
+        self.touch(slot);
+    }
+
+    fn touch(&mut self, slot: Slot) {
+        if let Some(owned) = self.slots[slot].as_mut()
+            && !std::mem::replace(&mut owned.dirty, true)
+        {
+            self.dirty.push(slot);
+        }
+    }
+
+    fn flush(&mut self) {
+        let now = now_ms();
+        for slot in std::mem::take(&mut self.dirty) {
+            if let Some(owned) = self.slots[slot].as_mut() {
+                owned.dirty = false;
+                owned.flush(slot, now, &self.writer, &self.around);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].as_ref().is_some_and(Owned::wants_ticks) {
+                if let Some(owned) = self.slots[slot].as_mut() {
+                    owned.step(Event::Tick);
+                }
+                self.touch(slot);
+            }
+        }
+    }
+
+    fn disk(&mut self, done: Done) {
+        let slot = match &done {
+            Done::Created { slot, .. }
+            | Done::Written { slot, .. }
+            | Done::Synced { slot, .. }
+            | Done::Trimmed { slot, .. }
+            | Done::Offline { slot, .. }
+            | Done::Full { slot, .. }
+            | Done::Deleted { slot } => *slot,
+            Done::Stopped => return,
+        };
+        if matches!(done, Done::Deleted { .. }) {
+            if let Some(owned) = self.slots[slot].take() {
+                self.around.deleting.end(&owned.partition.folder());
+            }
+            self.free.push(slot);
+            return;
+        }
+        let Some(owned) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
+        owned.disk(done);
+        self.touch(slot);
+    }
+
+    fn configure(&mut self, partition: &Arc<Partition>) {
+        if let Some(&slot) = self.by_group.get(&partition.group)
+            && let Some(owned) = self.slots[slot].as_mut()
+        {
+            owned.configure(slot, &self.around, &self.writer);
+        }
+    }
+
+    fn delete(&mut self, partition: &Arc<Partition>) {
+        partition.set_state(State::Deleted);
+        match self.by_group.remove(&partition.group) {
+            Some(slot) => {
+                if let Some(owned) = self.slots[slot].as_mut() {
+                    owned.delete(slot, &self.writer);
+                }
+            }
+            // Never opened: there may be files of an earlier run.
+            None => {
+                let (around, partition) = (self.around.clone(), partition.clone());
+                self.around.pool.spawn(move || open::remove_folder(&around, &partition));
+            }
+        }
+    }
+
+    fn final_checkpoints(&mut self) -> Vec<(Slot, leat_storage::Checkpoint)> {
+        self.flush();
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(slot, owned)| Some((slot, owned.as_ref()?.checkpoint()?))).collect()
+    }
+}
+
+impl Command {
+    /// Tells who waits that this shard can't serve the partition.
+    fn refuse(self) {
+        match self {
+            Command::Propose { ticket, .. } | Command::Trim { ticket, .. } => ticket.answer(Answer::NotLeader),
+            // Whoever waits sees the partition's state when the sender is dropped.
+            _ => {}
+        }
+    }
+}

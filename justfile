@@ -1,0 +1,46 @@
+# One command for each habit. `just` alone lists them.
+
+_list:
+    @just --list --unsorted
+
+# What every change must pass before it is looked at
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# All tests, those in documents too
+test *ARGS:
+    cargo test --workspace {{ARGS}}
+
+# The seeded model tests with many more cases than `test` runs
+sim CASES="20000":
+    PROPTEST_CASES={{CASES}} cargo test --release --workspace model
+
+# One fuzz target for a while (needs a nightly toolchain and cargo-fuzz)
+fuzz TARGET SECONDS="60":
+    cd protocol && cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
+
+# Criterion benches of the hot paths
+bench *ARGS:
+    cargo bench -p leat-bench {{ARGS}}
+
+# Leat and Apache Kafka side by side; writes the table of bench/README.md
+bench-peers *ARGS:
+    bench/peers/run {{ARGS}}
+
+# Clients written elsewhere, against a release build; `just compat java` runs one of them
+compat *CLIENTS:
+    cargo build --release --bin leat
+    tests/compat/run {{CLIENTS}}
+
+# Everything that CI runs
+ci:
+    bash .ci/run
+
+# See it work, in seconds
+demo:
+    cargo run --release -- demo
+
+# The API documentation, with broken links as errors
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps

@@ -1,0 +1,47 @@
+//! AlterConfigs: replaces the whole configuration of a resource; what is left out returns to its default.
+//!
+//! Source: `AlterConfigsRequest.json` and `AlterConfigsResponse.json` of Apache Kafka 4.3.1; KIP-133.
+
+messages! {
+    AlterConfigs: AlterConfigsRequest => AlterConfigsResponse;
+
+    /// Sets all values of resources.
+    request AlterConfigsRequest {
+        [0+] resources: Vec<AlterConfigsResource>,
+        /// Check, and change nothing.
+        [0+] validate_only: bool,
+    }
+
+    /// A resource to change.
+    struct AlterConfigsResource {
+        /// 2: topic, 4: broker, 8: broker logger, 16: client metrics, 32: group.
+        [0+] resource_type: i8,
+        /// A topic's name, a broker's id, or empty for all brokers.
+        [0+] resource_name: Str,
+        [0+] configs: Vec<AlterableConfig>,
+    }
+
+    /// A value to set.
+    struct AlterableConfig {
+        [0+] name: Str,
+        [0+] value: Option<Str>,
+    }
+
+    /// What became of each resource.
+    response AlterConfigsResponse {
+        /// For how long the broker held the answer back, or asks the client to wait, because of a quota.
+        [0+] throttle_time_ms: i32,
+        [0+] responses: Vec<AlterConfigsResourceResponse>,
+    }
+
+    /// What became of one resource.
+    struct AlterConfigsResourceResponse {
+        [0+] error_code: ErrorCode,
+        /// More for a person to read, or null.
+        [0+] error_message: Option<Str>,
+        /// 2: topic, 4: broker, 8: broker logger, 16: client metrics, 32: group.
+        [0+] resource_type: i8,
+        /// A topic's name, a broker's id, or empty for all brokers.
+        [0+] resource_name: Str,
+    }
+}

@@ -1,0 +1,120 @@
+//! Fetch: an offset and a limit to ranges of a file. Control frames' bytes are left out; nothing of the data is read.
+
+use super::{FileRange, LogReader, Opened};
+use crate::error::{Error, Result};
+use crate::log::View;
+use crate::segment::index;
+use crate::segment::name::Part;
+use crate::segment::scan;
+
+/// Whole data batches of one segment.
+#[derive(Debug, Clone, Default)]
+pub struct Slice {
+    /// To be sent one after another.
+    pub ranges: Vec<FileRange>,
+    /// Bytes of all ranges.
+    pub len: u64,
+    /// Where the next read goes on.
+    pub next_offset: i64,
+}
+
+impl LogReader {
+    /// Data batches from the one that holds `from`, below `until` (the high watermark), in at most `max_bytes`; the first one
+    /// in any case where `at_least_one`. Ends at a segment's end: read on from [`Slice::next_offset`].
+    pub fn read(&self, from: i64, until: i64, max_bytes: u32, at_least_one: bool) -> Result<Slice> {
+        self.look(|view| self.read_in(view, from, until, max_bytes, at_least_one))
+    }
+
+    fn read_in(&self, view: &View, from: i64, until: i64, max_bytes: u32, at_least_one: bool) -> Result<Slice> {
+        let (start, end) = (self.log_start_offset(), self.end_offset());
+        let out_of_range = Err(Error::OffsetOutOfRange { offset: from, start, end });
+        if from < start || from > end {
+            return out_of_range;
+        }
+        let until = until.min(end);
+        view.check_gap(from)?;
+        let nothing = Slice { next_offset: from, ..Slice::default() };
+        if from >= until {
+            return Ok(nothing);
+        }
+        let Some(place) = view.place_of(from) else { return out_of_range };
+        let opened = Opened::new(&view.segments[place])?;
+        let Some((position, first)) = opened.locate(from)? else {
+            let (from, until) =
+                (opened.extent.end_offset, view.segments.get(place + 1).map_or(end, |next| next.base_offset));
+            return Err(Error::Quarantined { from, until, path: opened.segment.path(Part::Log) });
+        };
+        if first.base_offset >= until {
+            return Ok(nothing);
+        }
+        let (limit, limit_offset) = opened.limit(until)?;
+        let entries = opened.segment.entries(&opened.files, &opened.extent)?;
+        let stop = stop_within(&entries, position, limit, max_bytes);
+        let stop = match stop > position {
+            true => stop,
+            false if at_least_one && limit > position => position + first.size() as u32,
+            false => return Ok(nothing),
+        };
+        let next_offset = if stop == limit { limit_offset } else { opened.offset_at(stop)? };
+        let mut slice = Slice { next_offset, ..Slice::default() };
+        opened.add_ranges(&entries, position, stop, &mut slice);
+        Ok(slice)
+    }
+}
+
+/// The end of the last frame that ends at most `max_bytes` after `position`: where the next one begins, or `limit`.
+fn stop_within(entries: &[u8], position: u32, limit: u32, max_bytes: u32) -> u32 {
+    if limit.saturating_sub(position) <= max_bytes {
+        return limit;
+    }
+    let after = index::entry_from(entries, position.saturating_add(max_bytes).saturating_add(1));
+    after.checked_sub(1).map_or(position, |n| index::entry_at(entries, n).0)
+}
+
+impl Opened {
+    /// Position and offset of the first batch that is not wholly below `until`.
+    fn limit(&self, until: i64) -> Result<(u32, i64)> {
+        if until < self.extent.end_offset
+            && let Some((position, header)) = self.locate(until)?
+        {
+            return Ok((position, header.base_offset));
+        }
+        Ok((self.extent.log_len, self.extent.end_offset))
+    }
+
+    /// Every frame, data or control, says the offset of the next record.
+    fn offset_at(&self, position: u32) -> Result<i64> {
+        if position >= self.extent.log_len {
+            return Ok(self.extent.end_offset);
+        }
+        let path = self.segment.path(Part::Log);
+        let header = scan::header_at(&*self.files.log, position).map_err(|e| Error::io("read", &path, e))?;
+        if header.base_offset < self.segment.base_offset || header.base_offset > self.extent.end_offset {
+            return Err(Error::corrupt(&path, position.into(), "no batch of this segment begins here"));
+        }
+        Ok(header.base_offset)
+    }
+
+    /// Runs of data frames between two positions.
+    fn add_ranges(&self, entries: &[u8], position: u32, stop: u32, slice: &mut Slice) {
+        let mut add = |from: u32, to: u32| {
+            if from < to {
+                slice.ranges.push(FileRange { file: self.files.log.clone(), position: from.into(), len: to - from });
+                slice.len += u64::from(to - from);
+            }
+        };
+        let mut run = position;
+        let count = entries.len() / index::ENTRY_LEN;
+        for n in index::entry_from(entries, position)..count {
+            let (at, control) = index::entry_at(entries, n);
+            if at >= stop {
+                break;
+            }
+            if control {
+                add(run, at);
+                run = if n + 1 < count { index::entry_at(entries, n + 1).0.min(stop) } else { stop };
+            }
+        }
+        add(run, stop);
+    }
+}

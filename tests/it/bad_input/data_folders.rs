@@ -1,0 +1,146 @@
+//! Data folders that are not this broker's to use, or that it can't use.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use leat_protocol::ErrorCode;
+
+use crate::harness::{Partition, Process, Target, batch, start, wait_until};
+
+fn refused(folder: &Path, sets: &[(&str, &str)]) -> String {
+    start(folder, sets).expect_err("a folder that can't be used").to_string()
+}
+
+/// A folder that a broker has used.
+fn used() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = start(folder.path(), &[]).unwrap();
+    Partition::with(&Target::of(&broker), "used", &[]).append(batch(&["x"]));
+    broker.stop();
+    folder
+}
+
+/// A file system of its own, where this user may mount one.
+struct Mount {
+    folder: tempfile::TempDir,
+}
+
+impl Mount {
+    fn new(test: &str, size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "leat-tests"]).arg(folder.path());
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        if !mounted {
+            eprintln!("{test}: skipped, this user may not mount a file system");
+        }
+        mounted.then_some(Self { folder })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn set_read_only(&self) {
+        let status = Command::new("mount").args(["-o", "remount,ro"]).arg(self.path()).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.folder.path()).status();
+    }
+}
+
+#[test]
+fn the_folder_of_another_node() {
+    let folder = used();
+    let said = refused(folder.path(), &[("node.id", "7")]);
+    assert!(said.contains("node") && said.contains('7') && said.contains("move"), "{said}");
+}
+
+#[test]
+fn a_folder_of_a_newer_format() {
+    let folder = used();
+    let meta = folder.path().join("meta");
+    let mut bytes = fs::read(&meta).unwrap();
+    // "LEAT", kind, then the version; docs/disk.md.
+    bytes[8..10].copy_from_slice(&99u16.to_be_bytes());
+    fs::write(&meta, bytes).unwrap();
+    let said = refused(folder.path(), &[]);
+    assert!(said.contains("99") && said.contains("release"), "{said}");
+}
+
+#[test]
+fn a_folder_whose_meta_file_is_damaged() {
+    let folder = used();
+    let meta = folder.path().join("meta");
+    let mut bytes = fs::read(&meta).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&meta, bytes).unwrap();
+    let said = refused(folder.path(), &[]);
+    assert!(said.contains("meta") && said.contains("CRC"), "{said}");
+}
+
+#[test]
+fn a_folder_in_use_by_a_live_process() {
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("data");
+    let process = Process::start(&data, "127.0.0.1:0", &[]);
+    let said = Process::refused(&data, &[]);
+    assert!(said.contains("in use") && said.contains("process"), "{said}");
+    process.kill();
+    // The lock goes with the process.
+    Process::start(&data, "127.0.0.1:0", &[]).kill();
+}
+
+#[test]
+fn a_folder_that_is_read_only() {
+    let Some(mount) = Mount::new("a_folder_that_is_read_only", "8m") else { return };
+    mount.set_read_only();
+    let said = refused(mount.path(), &[]);
+    assert!(said.contains("read-only") && said.contains("writ"), "{said}");
+}
+
+#[test]
+fn a_folder_on_a_full_disk_keeps_serving_reads_and_recovers() {
+    let Some(mount) = Mount::new("a_folder_on_a_full_disk", "24m") else { return };
+    let data = mount.path().join("data");
+    let broker = start(&data, &[("log.segment.bytes", "1048576")]).unwrap();
+    let mut partition = Partition::with(&Target::of(&broker), "full", &[]);
+    partition.append(batch(&["first"]));
+
+    let ballast = mount.path().join("ballast");
+    fill(&ballast);
+    let payload = "x".repeat(500_000);
+    let mut produce = || {
+        let mut request = partition.produce_request(-1, batch(&[&payload]));
+        request.timeout_ms = 500;
+        partition.connection.call(9, &request).responses.remove(0).partition_responses.remove(0).error_code
+    };
+    // Those that were on the way when the disk filled up wait for room, and time out.
+    let waited = [ErrorCode::NONE, ErrorCode::REQUEST_TIMED_OUT];
+    let refused = (0..60).map(|_| produce()).find(|code| !waited.contains(code));
+    assert_eq!(refused, Some(ErrorCode::KAFKA_STORAGE_ERROR));
+    assert!(!partition.read(0).is_empty(), "what is there can be read");
+
+    fs::remove_file(&ballast).unwrap();
+    wait_until("the disk has room", std::time::Duration::from_secs(20), || {
+        partition.produce(batch(&["again"])).error_code == ErrorCode::NONE
+    });
+    broker.stop();
+}
+
+/// Leaves a few hundred kilobytes.
+fn fill(path: &Path) {
+    let mut size = 0u64;
+    let file = fs::File::create(path).unwrap();
+    let block = vec![1u8; 256 * 1024];
+    use std::os::unix::fs::FileExt;
+    while file.write_all_at(&block, size).is_ok() {
+        size += block.len() as u64;
+    }
+    file.set_len(size.saturating_sub(block.len() as u64)).unwrap();
+}

@@ -1,0 +1,104 @@
+//! Connections: how many, how long, how much in flight.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use leat_protocol::messages::{ApiVersionsRequest, ProduceRequest};
+
+use crate::harness::{Connection, Partition, Target, batch, skip_unless_leat, start, target};
+
+#[test]
+fn an_idle_connection_is_closed_and_one_in_use_is_not() {
+    if skip_unless_leat("an_idle_connection_is_closed") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = start(folder.path(), &[("connections.max.idle.ms", "600")]).unwrap();
+    let target = Target::of(&broker);
+    let (mut idle, mut used) = (target.connect(), target.connect());
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1500) {
+        used.call(0, &ApiVersionsRequest::default());
+        thread::sleep(Duration::from_millis(100));
+    }
+    idle.expect_closed();
+    used.call(0, &ApiVersionsRequest::default());
+}
+
+#[test]
+fn a_fetch_that_waits_is_not_idle() {
+    if skip_unless_leat("a_fetch_that_waits_is_not_idle") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = start(folder.path(), &[("connections.max.idle.ms", "300")]).unwrap();
+    let mut partition = Partition::with(&Target::of(&broker), "waits", &[]);
+    let mut request = partition.fetch_request(0);
+    request.max_wait_ms = 1200;
+    partition.call_fetch(&request);
+}
+
+#[test]
+fn there_is_a_limit_to_connections() {
+    if skip_unless_leat("there_is_a_limit_to_connections") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = start(folder.path(), &[("max.connections", "3")]).unwrap();
+    let target = Target::of(&broker);
+    let mut held: Vec<Connection> = (0..3).map(|_| target.connect()).collect();
+    for connection in &mut held {
+        connection.call(0, &ApiVersionsRequest::default());
+    }
+    let mut fourth = TcpStream::connect(broker.address()).unwrap();
+    fourth.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    // Closed, or left waiting until there is room.
+    assert!(!matches!(fourth.read(&mut [0; 1]), Ok(1..)));
+    drop(fourth);
+    held.pop();
+    let served = (0..100).any(|_| {
+        thread::sleep(Duration::from_millis(20));
+        let mut connection = target.connect();
+        connection.try_send_bytes(&crate::harness::frame(0, 1, &ApiVersionsRequest::default()));
+        connection.receive_frame().is_some()
+    });
+    assert!(served, "room was made");
+}
+
+#[test]
+fn a_flood_of_requests_is_answered_whole_and_in_order() {
+    let mut partition = Partition::new("flood");
+    let request = partition.produce_request(-1, batch(&[&"x".repeat(20_000)]));
+    let count = 300;
+    let mut sender = partition.connection.split();
+    let sending = thread::spawn(move || {
+        for correlation_id in 1..=count {
+            sender.send_bytes(&crate::harness::frame(9, correlation_id, &request));
+        }
+    });
+    for number in 0..count {
+        let response = partition.connection.receive_numbered::<ProduceRequest>(9, number + 1);
+        assert_eq!(response.responses[0].partition_responses[0].base_offset, i64::from(number));
+    }
+    sending.join().unwrap();
+    target().connect().call(0, &ApiVersionsRequest::default());
+}
+
+#[test]
+fn a_client_that_reads_nothing_holds_up_nobody() {
+    let mut deaf = Partition::new("deaf");
+    let large = "x".repeat(900_000);
+    for _ in 0..8 {
+        deaf.append(batch(&[&large]));
+    }
+    let mut request = deaf.fetch_request(0);
+    request.topics[0].partitions[0].partition_max_bytes = 64 << 20;
+    for _ in 0..50 {
+        deaf.connection.send(12, &request);
+    }
+    let begun = Instant::now();
+    Partition::new("others").append(batch(&["x"]));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}

@@ -1,0 +1,13 @@
+//! What the tests on the wire stand on: a broker, a connection, batches and topics. A failure here panics.
+
+mod batch;
+mod connection;
+mod partition;
+mod process;
+mod target;
+
+pub(crate) use self::batch::{batch, batch_of, now_ms, producer_batch, seal, values};
+pub(crate) use self::connection::{Connection, frame};
+pub(crate) use self::partition::{Partition, bytes_of, create_topic, delete_topic, describe_topic, topic_id, unique};
+pub(crate) use self::process::{Process, free_port, random, wait_until};
+pub(crate) use self::target::{Target, config, is_leat, skip_unless_leat, start, target};

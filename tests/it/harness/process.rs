@@ -1,0 +1,139 @@
+//! A `leat broker` as a process of its own, to be killed.
+
+use std::collections::hash_map::RandomState;
+use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher};
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use super::Target;
+
+/// Names a built `leat`; without it, one is built.
+const BINARY: &str = "LEAT_BIN";
+
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) target: Target,
+}
+
+impl Process {
+    /// Starts a broker and waits until it serves. Its log goes to `log` in the data folder's parent.
+    pub(crate) fn start(data: &Path, listen: &str, sets: &[&str]) -> Self {
+        let mut command = command(data, listen, sets);
+        command.stderr(log(data)).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the leat binary");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+        let Some(bootstrap) = line.trim().strip_prefix("bootstrap=") else {
+            let _ = child.wait();
+            panic!("leat said {line:?}; its log: {}", fs::read_to_string(log_path(data)).unwrap_or_default());
+        };
+        let address: SocketAddr = bootstrap.parse().expect("an address");
+        Self { child, target: Target::at(address) }
+    }
+
+    /// Starts a broker that must refuse to run: what it says.
+    pub(crate) fn refused(data: &Path, sets: &[&str]) -> String {
+        let output = command(data, "127.0.0.1:0", sets).output().expect("the leat binary");
+        assert!(!output.status.success(), "leat runs");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("a process to kill");
+        self.child.wait().expect("its end");
+    }
+
+    /// SIGTERM: its status and how long it took.
+    pub(crate) fn terminate(mut self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a process to end");
+        (self.child.wait().expect("its end"), begun.elapsed())
+    }
+
+    /// Resident bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        let kilobytes: u64 = line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number");
+        kilobytes * 1024
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Of one that has ended, both fail.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(data: &Path, listen: &str, sets: &[&str]) -> Command {
+    let mut command = Command::new(leat());
+    command.arg("broker").arg("--data-dir").arg(data).arg("--listen").arg(listen);
+    for set in sets {
+        command.arg("--set").arg(set);
+    }
+    // Every LEAT_ variable is a key to it, those for the tests too.
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LEAT_")) {
+        command.env_remove(name);
+    }
+    command.env("LEAT_LOG", "warn").stdin(Stdio::null());
+    command
+}
+
+fn log_path(data: &Path) -> PathBuf {
+    data.with_extension("log")
+}
+
+fn log(data: &Path) -> File {
+    File::options().create(true).append(true).open(log_path(data)).expect("a log file")
+}
+
+/// The binary, built as the tests were.
+fn leat() -> &'static Path {
+    static LEAT: OnceLock<PathBuf> = OnceLock::new();
+    LEAT.get_or_init(|| {
+        if let Some(path) = env::var_os(BINARY) {
+            return path.into();
+        }
+        let own = env::current_exe().expect("a path");
+        let folder = own.parent().and_then(Path::parent).expect("the profile's folder");
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "leat", "--target-dir"]);
+        build.arg(folder.parent().expect("the target folder"));
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo").success(), "the leat binary does not build");
+        folder.join("leat")
+    })
+}
+
+/// A port that nobody listens on, for a broker that has to come back at the same address.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Another number each time.
+pub(crate) fn random(below: u64) -> u64 {
+    RandomState::new().build_hasher().finish() % below
+}
+
+/// Waits until something holds.
+pub(crate) fn wait_until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < patience, "{what}: not after {patience:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,27 @@
+//! Every test that crosses crates, in one binary.
+//!
+//! ```text
+//! harness      the broker under test, connections, batches, topics
+//! api_versions, connections, produce, fetch, fetch_sessions, idempotence, list_offsets, retention, topics
+//!              what a client sees on the wire, one file per subject
+//! bad_input    what must never be believed: frames, lengths, batches, data folders, configuration
+//! durability   kill -9 under load, power cuts, clean stops, of a `leat` process
+//! client_suite the client crate's own suite
+//! ```
+//!
+//! The tests on the wire run against a Leat started in this process. With `LEAT_TEST_BOOTSTRAP=host:port` they run against
+//! the broker there instead, an Apache Kafka 4.3 for instance, and those about Leat itself are skipped.
+
+mod api_versions;
+mod bad_input;
+mod client_suite;
+mod connections;
+mod durability;
+mod fetch;
+mod fetch_sessions;
+mod harness;
+mod idempotence;
+mod list_offsets;
+mod produce;
+mod retention;
+mod topics;

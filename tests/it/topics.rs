@@ -1,0 +1,88 @@
+//! Topics as clients make and delete them; configuration and the rest of the admin APIs are tested beside their handlers.
+
+use leat_protocol::messages::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic, MetadataRequest, MetadataRequestTopic,
+};
+use leat_protocol::{ErrorCode, Uuid};
+
+use crate::harness::{Connection, Partition, batch, create_topic, delete_topic, describe_topic, target, unique};
+
+/// Deletes the records of partition 0 below `offset`: the new log start, or the error.
+pub(crate) fn delete_records(connection: &mut Connection, topic: &str, offset: i64) -> Result<i64, ErrorCode> {
+    let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset }];
+    let topics = vec![DeleteRecordsTopic { name: topic.into(), partitions }];
+    let response = connection.call(2, &DeleteRecordsRequest { topics, timeout_ms: 10_000 });
+    let answer = &response.topics[0].partitions[0];
+    match answer.error_code {
+        ErrorCode::NONE => Ok(answer.low_watermark),
+        error => Err(error),
+    }
+}
+
+#[test]
+fn a_topic_is_made_described_and_deleted() {
+    let mut connection = target().connect();
+    let name = unique("made");
+    let made = create_topic(&mut connection, &name, 3, &[("retention.ms", "1000000")]);
+    assert_eq!(made.error_code, ErrorCode::NONE);
+    assert_eq!((made.num_partitions, made.replication_factor), (3, 1));
+    assert!(!made.topic_id.is_nil());
+    let config = made.configs.unwrap().into_iter().find(|config| &*config.name == "retention.ms").unwrap();
+    assert_eq!(config.value.as_deref(), Some("1000000"));
+
+    let described = describe_topic(&mut connection, &name);
+    assert_eq!((described.topic_id, described.partitions.len()), (made.topic_id, 3));
+    assert_eq!(delete_topic(&mut connection, &name), ErrorCode::NONE);
+    assert_eq!(delete_topic(&mut connection, &name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+#[test]
+fn what_is_wrong_with_a_topic_is_told() {
+    let mut connection = target().connect();
+    let name = unique("twice");
+    assert_eq!(create_topic(&mut connection, &name, 1, &[]).error_code, ErrorCode::NONE);
+    let mut refused = |name: &str, partitions, configs: &[(&str, &str)]| {
+        let made = create_topic(&mut connection, name, partitions, configs);
+        assert!(made.error_message.is_some(), "{name}: a reason");
+        made.error_code
+    };
+    assert_eq!(refused(&name, 1, &[]), ErrorCode::TOPIC_ALREADY_EXISTS);
+    for bad in ["", ".", "..", "a b", "a/b", "ä", &"x".repeat(250)] {
+        assert_eq!(refused(bad, 1, &[]), ErrorCode::INVALID_TOPIC_EXCEPTION, "{bad:?}");
+    }
+    let fresh = unique("never");
+    assert_eq!(refused(&fresh, 0, &[]), ErrorCode::INVALID_PARTITIONS);
+    assert_eq!(refused(&fresh, 1, &[("retention.mss", "1")]), ErrorCode::INVALID_CONFIG);
+    assert_eq!(refused(&fresh, 1, &[("retention.ms", "soon")]), ErrorCode::INVALID_CONFIG);
+}
+
+#[test]
+fn a_topic_is_made_by_asking_for_it() {
+    let mut connection = target().connect();
+    let name = unique("asked");
+    let topic = MetadataRequestTopic { name: Some(name.as_str().into()), topic_id: Uuid::nil() };
+    let request =
+        MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: true, ..MetadataRequest::default() };
+    let made = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        connection.call(12, &request).topics[0].error_code == ErrorCode::NONE
+    });
+    assert!(made);
+    assert_eq!(describe_topic(&mut connection, &unique("not-asked")).error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+#[test]
+fn records_are_deleted_up_to_an_offset_and_never_past_the_end() {
+    let mut partition = Partition::new("records");
+    for _ in 0..5 {
+        partition.append(batch(&["x"]));
+    }
+    let topic = partition.topic.clone();
+    let mut delete = |offset| delete_records(&mut partition.connection, &topic, offset);
+    assert_eq!(delete(2), Ok(2));
+    assert_eq!(delete(1), Ok(2), "the log start never goes back");
+    assert_eq!(delete(6), Err(ErrorCode::OFFSET_OUT_OF_RANGE));
+    assert_eq!(delete(-2), Err(ErrorCode::OFFSET_OUT_OF_RANGE));
+    assert_eq!(delete(-1), Ok(5), "-1 is the high watermark");
+    assert_eq!(partition.append(batch(&["x"])), 5);
+}
