@@ -15,7 +15,7 @@ use super::chunk::Chunk;
 use super::keeper;
 use super::session::{Session, Wanted};
 use super::state::Fetched;
-use crate::cluster::{Lane, until_closed};
+use crate::cluster::{Answer, Lane, until_closed};
 use crate::net::Connection;
 use crate::{Error, TopicPartition};
 
@@ -35,12 +35,14 @@ pub(super) struct Fetcher {
     node: i32,
     session: Session,
     changed: watch::Receiver<u64>,
+    answers: watch::Receiver<Answer>,
 }
 
 impl Fetcher {
     pub(super) fn new(inner: Arc<Inner>, node: i32) -> Self {
         let changed = inner.changed.subscribe();
-        Self { inner, node, session: Session::default(), changed }
+        let answers = inner.cluster.answers();
+        Self { inner, node, session: Session::default(), changed, answers }
     }
 
     /// Runs until the consumer is closed, or this broker has nothing to be read any more.
@@ -58,10 +60,13 @@ impl Fetcher {
     async fn fetch_on(&mut self) {
         let mut failures = 0;
         loop {
+            // What changes from here on, and every retry that is not due at this moment, ends the wait below.
             self.changed.borrow_and_update();
-            let (wanted, asked) = wanted(&self.inner, self.node);
+            self.answers.borrow_and_update();
+            let now = Instant::now();
+            let (wanted, asked) = wanted(&self.inner, self.node, now);
             if wanted.is_empty() {
-                if self.wait_for_work().await { continue } else { return }
+                if self.wait_for_work(now).await { continue } else { return }
             }
             match self.fetch(&wanted, &asked).await {
                 Ok(()) => failures = 0,
@@ -76,20 +81,20 @@ impl Fetcher {
         }
     }
 
-    /// `false`: this broker leads none of the partitions any more.
-    async fn wait_for_work(&mut self) -> bool {
+    /// Waits until something may be different from how it was at `seen`. `false`: this broker leads none of the partitions
+    /// any more.
+    async fn wait_for_work(&mut self, seen: Instant) -> bool {
         let next = {
             let state = self.inner.state.lock();
             let led = state.parts.iter().any(|(partition, part)| {
                 let leader = self.inner.cluster.leader(partition).map_or(-1, |(leader, _)| leader);
-                part.node(leader, Instant::now()) == self.node
+                part.node(leader, seen) == self.node
             });
             if !led {
                 return false;
             }
-            state.next_retry(Instant::now())
+            state.next_retry(seen)
         };
-        let mut answers = self.inner.cluster.answers();
         let due = async {
             match next {
                 Some(next) => tokio::time::sleep_until(next).await,
@@ -98,7 +103,7 @@ impl Fetcher {
         };
         tokio::select! {
             changed = self.changed.changed() => changed.is_ok(),
-            answer = answers.changed() => answer.is_ok(),
+            answer = self.answers.changed() => answer.is_ok(),
             () = due => true,
         }
     }
@@ -216,8 +221,7 @@ impl Fetcher {
 }
 
 /// What to fetch from this broker now; nothing while the program has enough to poll.
-fn wanted(inner: &Inner, node: i32) -> (Vec<Wanted>, Asked) {
-    let now = Instant::now();
+fn wanted(inner: &Inner, node: i32, now: Instant) -> (Vec<Wanted>, Asked) {
     let metadata = inner.cluster.metadata();
     let state = inner.state.lock();
     let (mut wanted, mut asked) = (Vec::new(), Asked::new());
@@ -272,7 +276,7 @@ fn moved(inner: &Inner, node: i32, asked: &Asked) -> bool {
         let same = |partition, generation| state.parts.get(partition).is_some_and(|part| part.generation == generation);
         asked.iter().any(|(partition, (generation, _))| !same(partition, *generation))
     };
-    gone || wanted(inner, node).0.iter().any(|one| !asked.contains_key(&one.partition))
+    gone || wanted(inner, node, Instant::now()).0.iter().any(|one| !asked.contains_key(&one.partition))
 }
 
 /// The last whole batch of an answer.

@@ -121,6 +121,10 @@ impl Sender {
                 pass.sleeping_until = pass.next;
                 pass.next
             };
+            if self.again.load(Ordering::SeqCst) {
+                // A kick found the lock held just now and left the pass to this task.
+                continue;
+            }
             let due = async {
                 match next {
                     Some(next) => tokio::time::sleep_until(next).await,
