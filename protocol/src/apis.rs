@@ -18,11 +18,13 @@ pub struct Api {
     pub announced_min: i16,
     /// The first version with compact lengths and tagged fields.
     pub flexible_since: i16,
+    /// Whether the broker has a handler for it; else only the client speaks it, and it is not announced.
+    pub served: bool,
 }
 
 macro_rules! apis {
     ($($(#[$doc:meta])* $name:ident = $key:literal, $min:literal - $max:literal, flexible $flexible:literal +
-        $(, announced $announced:literal)?;)*) => {
+        $(, announced $announced:literal)? $(: $unserved:ident)?;)*) => {
         /// A Kafka API that Leat knows.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(i16)]
@@ -53,11 +55,14 @@ macro_rules! apis {
                         versions: Versions { min: $min, max: $max },
                         announced_min: apis!(@first $($announced,)? $min),
                         flexible_since: $flexible,
+                        served: apis!(@served $($unserved)?),
                     },)*
                 }
             }
         }
     };
+    (@served) => { true };
+    (@served unserved) => { false };
     (@first $first:literal $(, $rest:literal)?) => { $first };
 }
 
@@ -70,6 +75,24 @@ apis! {
     ListOffsets = 2, 1-11, flexible 6+;
     /// Tells brokers, topics and leaders.
     Metadata = 3, 0-13, flexible 9+;
+    /// Stores how far a group has read.
+    OffsetCommit = 8, 2-10, flexible 8+: unserved;
+    /// Tells how far groups have read.
+    OffsetFetch = 9, 1-10, flexible 6+: unserved;
+    /// Tells which broker leads a group.
+    FindCoordinator = 10, 0-6, flexible 3+: unserved;
+    /// Joins a group.
+    JoinGroup = 11, 0-9, flexible 6+: unserved;
+    /// Keeps a member in its group.
+    Heartbeat = 12, 0-4, flexible 4+: unserved;
+    /// Leaves a group.
+    LeaveGroup = 13, 0-5, flexible 4+: unserved;
+    /// Hands out the assignment of a group.
+    SyncGroup = 14, 0-5, flexible 4+: unserved;
+    /// Tells states and members of groups.
+    DescribeGroups = 15, 0-6, flexible 5+: unserved;
+    /// Tells which groups a broker leads.
+    ListGroups = 16, 0-5, flexible 3+: unserved;
     /// Tells which APIs and versions a broker has.
     ApiVersions = 18, 0-4, flexible 3+;
     /// Creates topics.
@@ -90,8 +113,12 @@ apis! {
     DescribeLogDirs = 35, 1-5, flexible 2+;
     /// Adds partitions to topics.
     CreatePartitions = 37, 0-3, flexible 2+;
+    /// Deletes groups.
+    DeleteGroups = 42, 0-2, flexible 2+: unserved;
     /// Changes single configuration values.
     IncrementalAlterConfigs = 44, 0-1, flexible 1+;
+    /// Deletes what a group has committed.
+    OffsetDelete = 47, 0-0, flexible 1+: unserved;
     /// Tells brokers and controller.
     DescribeCluster = 60, 0-2, flexible 0+;
     /// Tells the producers known to a partition.

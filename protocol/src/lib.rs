@@ -4,6 +4,7 @@
 //! apis       the one table of APIs: key, versions, first flexible version
 //! messages   one file per API: its request and response, as tables
 //! table      what the tables are written in: macro, field types, layouts
+//! consumer_protocol  what the members of a group tell each other
 //! wire       reader and writer of Kafka's primitive encodings
 //! header     request and response headers; whole frames
 //! error_code Kafka's error numbers
@@ -35,6 +36,7 @@ mod error_code;
 pub mod header;
 #[macro_use]
 pub mod table;
+pub mod consumer_protocol;
 pub mod messages;
 pub mod records;
 pub mod wire;
@@ -43,6 +45,6 @@ pub use apis::{APIS, Api, ApiKey};
 pub use bytes::Bytes;
 pub use bytestring::ByteString as Str;
 pub use error_code::ErrorCode;
-pub use messages::{Message, Request};
+pub use messages::{Blob, Message, Request};
 pub use uuid::Uuid;
 pub use wire::Records;

@@ -41,6 +41,17 @@ macro_rules! serve {
         match $api {
             $(ApiKey::$name => $call.answer($handler).await,)*
             ApiKey::Produce | ApiKey::Fetch | ApiKey::ApiVersions => unreachable!("these take a way of their own"),
+            ApiKey::OffsetCommit
+            | ApiKey::OffsetFetch
+            | ApiKey::FindCoordinator
+            | ApiKey::JoinGroup
+            | ApiKey::Heartbeat
+            | ApiKey::LeaveGroup
+            | ApiKey::SyncGroup
+            | ApiKey::DescribeGroups
+            | ApiKey::ListGroups
+            | ApiKey::DeleteGroups
+            | ApiKey::OffsetDelete => unreachable!("the table says that these are not served"),
         }
     };
 }
@@ -63,8 +74,8 @@ pub(crate) fn start(
     let frame = frame.freeze();
     let mut reader = Reader::new(frame.clone());
     let header = RequestHeader::decode(&mut reader).map_err(|error| format!("unreadable request header: {error}"))?;
-    let Some(api) = ApiKey::from_i16(header.api_key) else {
-        return Err(format!("API {} is not known here", header.api_key));
+    let Some(api) = ApiKey::from_i16(header.api_key).filter(|api| api.api().served) else {
+        return Err(format!("API {} is not served here", header.api_key));
     };
     context.throttle_for(&header);
     let body = frame.slice(frame.len() - reader.remaining()..);

@@ -19,6 +19,9 @@
 //! null (where left out: all); `tag 0` puts it among the tagged fields; `strict` makes it an error to encode a
 //! value other than the default in a version without the field. Requests mark the fields that Kafka's own
 //! encoder would refuse to drop; a response is cut to what its version can say.
+//!
+//! A file of messages that belong to no API begins with its versions, `versions 0-3, flexible never;`, and says `blob` for
+//! `request`.
 
 pub(crate) mod field;
 pub mod layout;
@@ -48,43 +51,60 @@ macro_rules! default {
 
 /// See the module's own page.
 macro_rules! messages {
+    (versions $min:literal-$max:literal, flexible never; $($rest:tt)+) => {
+        use $crate::table::prelude::*;
+
+        const SCHEMA: Schema = Schema { versions: Versions { min: $min, max: $max }, flexible_since: i16::MAX };
+
+        messages!(@items $($rest)+);
+    };
+
     ($api:ident: $request:ident => $response:ident; $($rest:tt)+) => {
         use $crate::table::prelude::*;
+
+        const SCHEMA: Schema = Schema::of($crate::ApiKey::$api);
 
         impl $crate::messages::Request for $request {
             const KEY: $crate::ApiKey = $crate::ApiKey::$api;
             type Response = $response;
         }
 
-        messages!(@items $api $($rest)+);
+        messages!(@items $($rest)+);
     };
 
-    (@items $api:ident) => {};
-    (@items $api:ident $(#[doc = $doc:literal])* $role:ident $name:ident { $($body:tt)* } $($rest:tt)*) => {
-        messages!(@struct $api [$($doc)*] $name $($body)*);
-        messages!(@role $role $api $name);
-        messages!(@items $api $($rest)*);
+    (@items) => {};
+    (@items $(#[doc = $doc:literal])* $role:ident $name:ident { $($body:tt)* } $($rest:tt)*) => {
+        messages!(@struct [$($doc)*] $name $($body)*);
+        messages!(@role $role $name);
+        messages!(@items $($rest)*);
     };
 
-    (@role struct $api:ident $name:ident) => {};
-    (@role request $api:ident $name:ident) => { messages!(@message $api $name); };
-    (@role response $api:ident $name:ident) => { messages!(@message $api $name); };
+    (@role struct $name:ident) => {};
+    (@role request $name:ident) => { messages!(@message $name); };
+    (@role response $name:ident) => { messages!(@message $name); };
+    (@role blob $name:ident) => {
+        messages!(@message $name);
 
-    (@message $api:ident $name:ident) => {
+        impl $crate::messages::Blob for $name {
+            const VERSIONS: Versions = SCHEMA.versions;
+        }
+    };
+
+    (@message $name:ident) => {
         impl $crate::messages::Message for $name {
             const LAYOUT: &'static Layout = &Self::LAYOUT;
 
             fn decode(r: &mut Reader, version: i16) -> Result<Self, Error> {
-                <Self as Field>::read(r, $crate::messages::context(ApiKey::$api, version)?)
+                <Self as Field>::read(r, SCHEMA.context(version)?)
             }
 
             fn encode(&self, w: &mut Writer, version: i16) -> Result<(), Error> {
-                <Self as Field>::write(self, w, $crate::messages::context(ApiKey::$api, version)?)
+                <Self as Field>::write(self, w, SCHEMA.context(version)?)
             }
         }
     };
 
-    (@struct $api:ident [$($sdoc:literal)*] $name:ident $(
+    (@struct [$($sdoc:literal)*] $name:ident $(
         $(#[doc = $doc:literal])* [$($column:tt)+] $field:ident: $type:ty $(= $default:expr)?
     ),* $(,)?) => {
         $(#[doc = $sdoc])*
@@ -114,12 +134,12 @@ macro_rules! messages {
             };
         }
 
-        const _: () = $name::LAYOUT.check(ApiKey::$api.flexible_since());
+        const _: () = $name::LAYOUT.check(SCHEMA.flexible_since);
 
         impl Field for $name {
             const KIND: Kind = Kind::Struct(&Self::LAYOUT);
             const MIN_SIZE: usize = 0 $(
-                + if column!($($column)+).in_body_of_all(ApiKey::$api.versions()) {
+                + if column!($($column)+).in_body_of_all(SCHEMA.versions) {
                     <$type as Field>::MIN_SIZE
                 } else {
                     0
@@ -208,6 +228,7 @@ macro_rules! messages {
 pub(crate) mod prelude {
     pub(crate) use super::field::{Context, Field, Nullable};
     pub(crate) use super::layout::{Column, FieldLayout, Kind, Layout, Versions};
+    pub(crate) use crate::messages::{Blob, Schema};
     pub(crate) use crate::wire::{Error, ErrorKind, Reader, Records, Writer};
-    pub(crate) use crate::{ApiKey, ErrorCode, Str, Uuid};
+    pub(crate) use crate::{Bytes, ErrorCode, Str, Uuid};
 }

@@ -84,7 +84,7 @@ fn structure(kind: Kind) -> Option<&'static Layout> {
 fn default(field: &FieldLayout) -> String {
     let ours = match (field.default, field.kind) {
         ("", Kind::Bool) => "false",
-        ("", Kind::String) => "\"\"",
+        ("", Kind::String | Kind::Bytes) => "\"\"",
         ("", Kind::Array(_)) => "[]",
         ("", Kind::Struct(_)) => "{}",
         ("", _) => "0",
@@ -126,5 +126,8 @@ fn kafka_protocol_agrees_with_the_golden_bytes() {
 
 /// kafka-protocol 0.18 is made from the messages of Apache Kafka 4.1.
 fn known_elsewhere(api: ApiKey, version: i16) -> bool {
-    !matches!((api, version), (ApiKey::ListOffsets, 11) | (ApiKey::DescribeLogDirs, 5))
+    !matches!(
+        (api, version),
+        (ApiKey::ListOffsets, 11) | (ApiKey::DescribeLogDirs, 5) | (ApiKey::OffsetCommit | ApiKey::OffsetFetch, 10)
+    )
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use leat_protocol::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 use leat_protocol::table::layout::{FieldLayout, Kind, Layout, Versions};
-use leat_protocol::{APIS, Api, ErrorCode};
+use leat_protocol::{APIS, Api, ErrorCode, Message};
 
 use crate::codecs::{self, Side};
 
@@ -26,6 +27,13 @@ before memory is reserved for it.
 
 A *response* is cut to what its version can say. A *request* with a field set that its version lacks is refused by the
 encoder, where leaving it out would change what is asked; those fields are marked *needed*.
+";
+
+const CONSUMER_PROTOCOL: &str = "
+## Consumer protocol
+
+The `metadata` of a consumer in JoinGroup and its `assignment` in SyncGroup are a version (int16, 0 to 3, never flexible) and
+one of these. They go from member to member; the coordinator does not look inside. A version above 3 is read as 3.
 ";
 
 #[test]
@@ -49,7 +57,9 @@ fn document() -> String {
     text += "\n## APIs\n\n| key | name | versions | flexible | |\n|---|---|---|---|---|\n";
     for api in APIS {
         let (min, max) = (api.versions.min, api.versions.max);
-        let note = if api.announced_min < min {
+        let note = if !api.served {
+            String::from("for the client only: the broker does not serve it yet")
+        } else if api.announced_min < min {
             format!(
                 "announced as {}-{max} for clients that look for old versions; below {min} it is refused",
                 api.announced_min
@@ -59,15 +69,10 @@ fn document() -> String {
         };
         let Api { key, name, versions, flexible_since, .. } = api;
         let anchor = name.to_lowercase();
+        let flexible = if *flexible_since > max { "none".to_owned() } else { format!("{flexible_since}+") };
         row(
             &mut text,
-            &[
-                &format!("{}", *key as i16),
-                &format!("[{name}](#{anchor})"),
-                &versions.to_string(),
-                &format!("{flexible_since}+"),
-                &note,
-            ],
+            &[&format!("{}", *key as i16), &format!("[{name}](#{anchor})"), &versions.to_string(), &flexible, &note],
         );
     }
     for api in APIS {
@@ -76,6 +81,11 @@ fn document() -> String {
         for side in [Side::Request, Side::Response] {
             structure(&mut text, codecs::find(api.key, side).layout, &mut done);
         }
+    }
+    text += CONSUMER_PROTOCOL;
+    let mut done = BTreeSet::new();
+    for layout in [ConsumerProtocolSubscription::LAYOUT, ConsumerProtocolAssignment::LAYOUT] {
+        structure(&mut text, layout, &mut done);
     }
     text += "\n## Error codes\n\n| number | name | again? | meaning |\n|---|---|---|---|\n";
     for code in ErrorCode::ALL {

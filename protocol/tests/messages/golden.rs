@@ -68,15 +68,36 @@ pub(crate) fn facts() -> Vec<Fact> {
 }
 
 fn read(api: ApiKey) -> Vec<Golden> {
-    let lines = lines(api.name());
-    lines
+    let golden = |entry: Entry| Golden {
+        codec: codecs::find(api, self::side(&entry.side)),
+        version: entry.version,
+        shape: entry.shape,
+        bytes: entry.bytes,
+        json: entry.json,
+    };
+    entries(api.name()).into_iter().map(golden).collect()
+}
+
+/// Three lines of a file.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) side: String,
+    pub(crate) version: i16,
+    pub(crate) shape: String,
+    pub(crate) bytes: Bytes,
+    pub(crate) json: Value,
+}
+
+/// All that one file holds.
+pub(crate) fn entries(file: &str) -> Vec<Entry> {
+    lines(file)
         .chunks(3)
         .map(|entry| {
             let [title, hex, json] = entry else { panic!("three lines at {entry:?}") };
             let words: Vec<&str> = title.split(' ').collect();
             let [side, version, shape] = words[..] else { panic!("three words: {title}") };
-            Golden {
-                codec: codecs::find(api, self::side(side)),
+            Entry {
+                side: side.to_owned(),
                 version: version.parse().expect("a version"),
                 shape: shape.to_owned(),
                 bytes: unhex(hex),

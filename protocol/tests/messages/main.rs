@@ -9,12 +9,14 @@
 //! roundtrip  tests: whatever is decoded is encoded and decoded again alike
 //! hostile    tests: cut and changed bytes give errors, no panic, and reserve no memory
 //! frames     tests: headers and whole frames
+//! consumer_protocol  tests: subscriptions and assignments
 //! corpus     makes the fuzz corpus
 //! document   test: docs/protocol.md says what the tables say
 //! ```
 
 mod agreement;
 mod codecs;
+mod consumer_protocol;
 mod corpus;
 mod document;
 mod frames;

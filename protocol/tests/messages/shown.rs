@@ -7,8 +7,11 @@ use std::str::Chars;
 
 use serde_json::{Map, Value};
 
+/// Those of Java's ids; the golden bytes need none of the two that differ elsewhere.
+const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
 /// Reads `Debug` output: structures become objects, `Some(x)` is x, `None` null, an error code its number, records
-/// their size, an id a string.
+/// their size, an id a string, bytes a string in base 64.
 pub(crate) fn parse(shown: &str) -> Value {
     let mut chars = shown.chars().peekable();
     let parsed = value(&mut chars);
@@ -49,7 +52,6 @@ fn plain(name: &str) -> String {
 
 /// An id in Java's base 64, in the form that `Debug` has.
 fn id(base64: &str) -> Option<String> {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     if base64.len() != 22 {
         return None;
     }
@@ -61,8 +63,22 @@ fn id(base64: &str) -> Option<String> {
     Some(leat_protocol::Uuid::from_u128(bits.0).to_string())
 }
 
+/// Bytes as Java's JSON has them. The golden ones are ASCII, so that they are the same in `Debug` output.
+fn base64(bytes: &[u8]) -> String {
+    let digit = |bits: u32, n: u32| char::from(DIGITS[(bits >> (18 - 6 * n) & 63) as usize]);
+    let group = |chunk: &[u8]| {
+        let bits = chunk.iter().enumerate().map(|(i, byte)| u32::from(*byte) << (16 - 8 * i)).sum();
+        (0..4).map(|n| if n as usize > chunk.len() { '=' } else { digit(bits, n) }).collect::<String>()
+    };
+    bytes.chunks(3).map(group).collect()
+}
+
 fn value(chars: &mut Peekable<Chars>) -> Value {
-    match chars.peek() {
+    match chars.peek().copied() {
+        Some('b') if chars.clone().nth(1) == Some('"') => {
+            chars.next();
+            Value::String(base64(quoted(chars).as_bytes()))
+        }
         Some('[') => {
             chars.next();
             Value::Array(list(chars, ']', value))

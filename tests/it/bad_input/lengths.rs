@@ -86,7 +86,8 @@ fn with_claim(frame: &[u8], at: usize, claim: &[u8]) -> Vec<u8> {
 #[test]
 fn every_api_is_among_the_samples() {
     let keys: Vec<_> = all_requests().iter().map(|frame| i16::from_be_bytes([frame[4], frame[5]])).collect();
-    let missing: Vec<_> = leat_protocol::APIS.iter().filter(|api| !keys.contains(&(api.key as i16))).collect();
+    let served = leat_protocol::APIS.iter().filter(|api| api.served);
+    let missing: Vec<_> = served.filter(|api| !keys.contains(&(api.key as i16))).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

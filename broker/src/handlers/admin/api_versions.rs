@@ -34,7 +34,7 @@ fn served() -> Vec<ApiVersion> {
         min_version: api.announced_min,
         max_version: api.versions.max,
     };
-    APIS.iter().map(row).collect()
+    APIS.iter().filter(|api| api.served).map(row).collect()
 }
 
 /// KIP-511: letters, digits, `-` and `.`, with one of the first two at both ends.

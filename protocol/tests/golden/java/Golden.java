@@ -57,7 +57,14 @@ public final class Golden {
         new Api("DescribeLogDirs", 1, 5), new Api("CreatePartitions", 0, 3),
         new Api("IncrementalAlterConfigs", 0, 1), new Api("DescribeCluster", 0, 2),
         new Api("DescribeProducers", 0, 0), new Api("ListConfigResources", 0, 1),
-        new Api("DescribeTopicPartitions", 0, 0));
+        new Api("DescribeTopicPartitions", 0, 0), new Api("OffsetCommit", 2, 10), new Api("OffsetFetch", 1, 10),
+        new Api("FindCoordinator", 0, 6), new Api("JoinGroup", 0, 9), new Api("Heartbeat", 0, 4),
+        new Api("LeaveGroup", 0, 5), new Api("SyncGroup", 0, 5), new Api("DescribeGroups", 0, 6),
+        new Api("ListGroups", 0, 5), new Api("DeleteGroups", 0, 2), new Api("OffsetDelete", 0, 0));
+
+    /** Messages that belong to no API and stand behind their version. */
+    private static final List<Api> BLOBS = List.of(
+        new Api("ConsumerProtocolSubscription", 0, 3), new Api("ConsumerProtocolAssignment", 0, 3));
 
     private int counter;
 
@@ -69,9 +76,14 @@ public final class Golden {
                 facts(api, Class.forName(MESSAGES + api.name() + "RequestData"), facts);
                 facts(api, Class.forName(MESSAGES + api.name() + "ResponseData"), facts);
                 try (PrintWriter out = open(folder, api.name())) {
-                    bodies(api, "Request", out);
-                    bodies(api, "Response", out);
+                    bodies(api, "RequestData", "request", out);
+                    bodies(api, "ResponseData", "response", out);
                 }
+            }
+        }
+        for (Api blob : BLOBS) {
+            try (PrintWriter out = open(folder, blob.name())) {
+                bodies(blob, "", "blob", out);
             }
         }
     }
@@ -95,15 +107,15 @@ public final class Golden {
         }
     }
 
-    private static void bodies(Api api, String side, PrintWriter out) throws Exception {
-        Class<?> type = Class.forName(MESSAGES + api.name() + side + "Data");
-        Method json = Class.forName(MESSAGES + api.name() + side + "DataJsonConverter")
+    private static void bodies(Api api, String suffix, String side, PrintWriter out) throws Exception {
+        Class<?> type = Class.forName(MESSAGES + api.name() + suffix);
+        Method json = Class.forName(MESSAGES + api.name() + suffix + "JsonConverter")
             .getMethod("write", type, short.class, boolean.class);
         Schema[] schemas = (Schema[]) type.getField("SCHEMAS").get(null);
         for (short v = (short) api.min(); v <= api.max(); v++) {
             for (Shape shape : Shape.values()) {
                 Message message = (Message) new Golden().fill(type, schemas[v], shape, 0);
-                out.printf("%s %d %s%n%s%n%s%n", side.toLowerCase(), v, shape.toString().toLowerCase(),
+                out.printf("%s %d %s%n%s%n%s%n", side, v, shape.toString().toLowerCase(),
                     bytes(message, v), json.invoke(null, message, v, false));
             }
         }
@@ -113,7 +125,9 @@ public final class Golden {
     private static void facts(Api api, Class<?> type, PrintWriter out) throws Exception {
         Schema[] schemas = (Schema[]) type.getField("SCHEMAS").get(null);
         Map<String, Type> fields = new TreeMap<>();
-        for (int v = api.min(); v <= api.max(); v++) {
+        // A structure that an API has given up knows only the versions that had it.
+        int max = Math.min(api.max(), schemas.length - 1);
+        for (int v = api.min(); v <= max; v++) {
             if (schemas[v] != null) {
                 fields.putAll(fields(schemas[v]));
             }
@@ -122,11 +136,12 @@ public final class Golden {
             Field field = field(type, entry.getKey());
             Object byDefault = field.get(type.getDeclaredConstructor().newInstance());
             boolean needed = false;
-            for (int v = api.min(); v <= api.max(); v++) {
+            for (int v = api.min(); v <= max; v++) {
                 needed |= schemas[v] != null && !fields(schemas[v]).containsKey(entry.getKey())
                     && refuses(type, field, entry.getValue(), (short) v);
             }
-            String shown = byDefault instanceof Message ? "{}" : byDefault instanceof Uuid ? "0" : "" + byDefault;
+            String shown = byDefault instanceof Message ? "{}" : byDefault instanceof Uuid ? "0"
+                : byDefault instanceof byte[] ? "" : "" + byDefault;
             out.printf("%s %s.%s %s%s%n", api.name(), type.getSimpleName().replaceAll("(Request|Response)Data$", "$1"), entry.getKey(),
                 shown.isEmpty() ? "\"\"" : shown, needed ? " needed" : "");
             Class<?> inner = Collection.class.isAssignableFrom(field.getType()) ? elementType(field) : field.getType();
@@ -238,6 +253,7 @@ public final class Golden {
     private Object scalar(Class<?> java, String name, Shape shape) {
         int n = ++counter;
         boolean full = shape == Shape.FULL;
+        byte[] opaque = full ? ("opaque " + n).getBytes(StandardCharsets.UTF_8) : new byte[0];
         if (java == boolean.class) {
             // Not the default, so that every flag is seen: only this one is true by default.
             return !name.equals("allowAutoTopicCreation");
@@ -254,9 +270,12 @@ public final class Golden {
             return !full ? "" : n % 11 == 0 ? name + "-é-".repeat(40) + n : name + "-" + n;
         } else if (java == Uuid.class) {
             return new Uuid(0x1122334455667700L + n, 0x0102030405060708L * n);
+        } else if (java == byte[].class) {
+            return opaque;
+        } else if (java == ByteBuffer.class) {
+            return ByteBuffer.wrap(opaque);
         } else if (java.getSimpleName().equals("BaseRecords")) {
-            byte[] bytes = full ? ("opaque " + n).getBytes(StandardCharsets.UTF_8) : new byte[0];
-            return MemoryRecords.readableRecords(ByteBuffer.wrap(bytes));
+            return MemoryRecords.readableRecords(ByteBuffer.wrap(opaque));
         }
         throw new IllegalArgumentException("no value for " + java + " " + name);
     }
