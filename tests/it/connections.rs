@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use leat_protocol::ErrorCode;
 use leat_protocol::messages::{ApiVersionsRequest, ProduceRequest};
 
 use crate::harness::{Connection, Partition, Target, batch, skip_unless_leat, start, target};
@@ -84,6 +85,27 @@ fn a_flood_of_requests_is_answered_whole_and_in_order() {
     }
     sending.join().unwrap();
     target().connect().call(0, &ApiVersionsRequest::default());
+}
+
+/// More than the broker takes in at once, from clients that have said all they have to say.
+#[test]
+fn clients_that_send_no_more_get_all_their_answers_also_when_memory_is_short() {
+    let first = Partition::new("said-all");
+    let request = first.produce_request(-1, batch(&[&"x".repeat(900_000)]));
+    let frame = crate::harness::frame(9, 1, &request);
+    let mut clients: Vec<Connection> = (0..80).map(|_| target().connect()).collect();
+    thread::scope(|scope| {
+        for client in &mut clients {
+            scope.spawn(|| {
+                client.send_bytes(&frame);
+                client.finish();
+            });
+        }
+    });
+    for client in &mut clients {
+        let response = client.receive_numbered::<ProduceRequest>(9, 1);
+        assert_eq!(response.responses[0].partition_responses[0].error_code, ErrorCode::NONE);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Produce: acknowledgements, timestamps, what is refused and with which code.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use leat_protocol::messages::ProduceRequest;
@@ -7,7 +8,9 @@ use leat_protocol::messages::produce::{PartitionProduceData, TopicProduceData};
 use leat_protocol::records::{BatchHeader, Builder, Compression, TimestampType};
 use leat_protocol::{Bytes, ErrorCode, Records, Uuid};
 
-use crate::harness::{Partition, batch, batch_of, bytes_of, now_ms, seal, target, topic_id, unique, values};
+use crate::harness::{
+    Partition, batch, batch_of, bytes_of, now_ms, seal, skip_unless_leat, target, topic_id, unique, values,
+};
 
 #[test]
 fn offsets_follow_one_another() {
@@ -133,6 +136,31 @@ fn every_codec_is_stored_as_it_came() {
         assert_eq!(stored[21..], sent[21..], "{codec:?}: all that the checksum covers");
         assert_eq!(values(&stored)[0].1, text);
     }
+}
+
+/// LZ4 frames may have blocks that refer to the ones before them. Kafka's own decoder refuses them; nothing here decodes them
+/// on the way in, and the client reads them.
+#[test]
+fn lz4_frames_with_dependent_blocks_are_stored_as_they_came() {
+    if skip_unless_leat("lz4_frames_with_dependent_blocks") {
+        return;
+    }
+    let text = "words that come again and again ".repeat(10_000);
+    let plain = batch(&[&text]);
+    let info = lz4_flex::frame::FrameInfo::new()
+        .block_mode(lz4_flex::frame::BlockMode::Linked)
+        .block_size(lz4_flex::frame::BlockSize::Max64KB);
+    let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+    encoder.write_all(&plain[61..]).unwrap();
+    let packed = encoder.finish().unwrap();
+    let length = i32::try_from(61 - 12 + packed.len()).unwrap();
+    let whole = [&plain[..61], &packed].concat().into();
+    let sent = seal(&whole, &[(8, &length.to_be_bytes()), (21, &3i16.to_be_bytes())]);
+    let mut partition = Partition::new("lz4-linked");
+    assert_eq!(partition.append(sent.clone()), 0);
+    let stored = bytes_of(&partition.fetch(0));
+    assert_eq!(stored[21..], sent[21..]);
+    assert_eq!(values(&stored), [(0, text)]);
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(super) struct Kept {
     stuck: VecDeque<(Write, i64)>,
     retry_at: Option<Instant>,
     checkpoint: Option<Box<Checkpoint>>,
+    /// To be deleted when the sync under way has ended.
+    deleted: bool,
 }
 
 enum State {
@@ -64,6 +66,7 @@ impl Kept {
             stuck: VecDeque::new(),
             retry_at: None,
             checkpoint: None,
+            deleted: false,
         }
     }
 
@@ -157,6 +160,14 @@ impl Kept {
     /// Whether all is synced and nothing waits.
     pub(super) fn is_clean(&self) -> bool {
         self.written == self.synced && self.stuck.is_empty() && self.syncing.is_none()
+    }
+
+    pub(super) fn set_deleted(&mut self) {
+        self.deleted = true;
+    }
+
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted
     }
 
     pub(super) fn is_syncing(&self) -> bool {

@@ -4,6 +4,7 @@
 //! gathers and is covered by the next one.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -14,8 +15,8 @@ use super::kept::Kept;
 use super::{Adopted, Ballots, Done, Flush, Job, Pool, Slot};
 use crate::replica::Write;
 
-/// Tells a shard what is done.
-pub(crate) type Report = Box<dyn Fn(Done) + Send>;
+/// Tells a shard what is done, from the write thread and from the pool.
+pub(crate) type Report = Arc<dyn Fn(Done) + Send + Sync>;
 
 /// The way to a write thread.
 #[derive(Debug)]
@@ -195,9 +196,13 @@ impl Loop {
             };
             match kept.begin_sync(now) {
                 Ok(Some((ready, round))) => {
-                    let own = self.own.clone();
+                    let (own, report) = (self.own.clone(), self.report.clone());
                     self.pool.spawn(move || {
                         let result = round.run();
+                        if result.is_ok() {
+                            // Who waits for it hears it first; the slot is this log's until the next line.
+                            report(Done::Synced { slot, ready });
+                        }
                         let _ = own.send(Order::SyncEnded { slot, ready, round, result });
                     });
                 }
@@ -212,9 +217,11 @@ impl Loop {
 
     fn sync_ended(&mut self, slot: Slot, ready: u64, round: SyncRound, result: Result<(), Error>) {
         let Some(kept) = self.slot(slot) else { return };
-        match kept.sync_ended(ready, round, result) {
-            Ok(()) => (self.report)(Done::Synced { slot, ready }),
-            Err(error) => self.offline(slot, &error),
+        let ended = kept.sync_ended(ready, round, result);
+        if kept.is_deleted() {
+            self.delete(slot);
+        } else if let Err(error) = ended {
+            self.offline(slot, &error);
         }
     }
 
@@ -245,7 +252,11 @@ impl Loop {
         }
     }
 
+    /// Deletes the log, after the sync that is under way: what that reports must not reach the slot's next owner.
     fn delete(&mut self, slot: Slot) {
+        if let Some(kept) = self.slot(slot).filter(|kept| kept.is_syncing()) {
+            return kept.set_deleted();
+        }
         let taken = self.slots.get_mut(slot).and_then(Option::take);
         self.dirty.remove(&slot);
         let log = taken.and_then(|mut kept| kept.take_log());

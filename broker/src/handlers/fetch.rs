@@ -109,8 +109,9 @@ impl<'a> Fetch<'a> {
             let pass = self.pass();
             let late = *stopping.borrow() || Instant::now() >= self.deadline;
             if pass.urgent || pass.bytes >= self.bytes_min || late {
-                bring_in(self.context, &pass.files).await;
                 let Pass { mut data, files, .. } = pass;
+                let unreadable = bring_in(self.context, &files).await;
+                self.take_back(&mut data, &unreadable);
                 copy_small(&mut data, &files);
                 return (data, files);
             }
@@ -145,6 +146,19 @@ impl<'a> Fetch<'a> {
             pass.data.push(data);
         }
         pass
+    }
+
+    /// What could not be read after all is an error of its partition.
+    fn take_back(&self, data: &mut [PartitionData], unreadable: &[u32]) {
+        if unreadable.is_empty() {
+            return;
+        }
+        let is_unreadable = |part: &Part| matches!(part, Part::External { id, .. } if unreadable.contains(id));
+        for (target, data) in self.targets.iter().zip(data) {
+            if data.records.as_ref().is_some_and(|records| records.0.iter().any(is_unreadable)) {
+                *data = self.failed(target, ErrorCode::KAFKA_STORAGE_ERROR);
+            }
+        }
     }
 
     fn failed(&self, target: &Target<'_>, error_code: ErrorCode) -> PartitionData {
@@ -223,23 +237,28 @@ fn copy_small(data: &mut [PartitionData], files: &[FileRange]) {
     }
 }
 
-/// Has ranges read that are not in the page cache, so that sending them does not wait for the disk.
-async fn bring_in(context: &Context, files: &[FileRange]) {
-    let absent: Vec<FileRange> = files.iter().filter(|range| !range.is_resident()).cloned().collect();
+/// Has ranges read that are not in the page cache, so that sending them does not wait for the disk, or that were not checked
+/// yet. Says which of them can't be had.
+async fn bring_in(context: &Context, files: &[FileRange]) -> Vec<u32> {
+    let numbered = files.iter().enumerate().filter(|(_, range)| !range.is_ready());
+    let absent: Vec<(u32, FileRange)> = numbered.map(|(id, range)| (id as u32, range.clone())).collect();
     if absent.is_empty() {
-        return;
+        return Vec::new();
     }
+    let ids: Vec<u32> = absent.iter().map(|(id, _)| *id).collect();
     let (reply, read) = oneshot::channel();
     context.server.pool.spawn(move || {
-        for range in &absent {
+        for (_, range) in &absent {
             range.read_ahead();
         }
         // The kernel has all of it under way; reading waits for it.
-        let read = absent.iter().try_for_each(|range| range.read_to_bytes().map(drop));
-        if let Err(error) = read {
-            tracing::warn!(%error, "a range of a log could not be read");
-        }
-        let _ = reply.send(());
+        let unreadable = absent.iter().filter_map(|(id, range)| {
+            let error = range.read_to_bytes().err()?;
+            tracing::debug!(%error, "a range of a log could not be read");
+            Some(*id)
+        });
+        let _ = reply.send(unreadable.collect());
     });
-    let _ = read.await;
+    // The pool is gone only when the broker stops.
+    read.await.unwrap_or(ids)
 }

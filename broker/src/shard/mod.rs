@@ -72,7 +72,7 @@ impl Shard {
             around.env.clone(),
             around.ballots.clone(),
             around.pool.clone(),
-            Box::new(move |done| {
+            Arc::new(move |done| {
                 // The shard outlives its write thread.
                 let _ = report.send(Command::Disk(done));
             }),

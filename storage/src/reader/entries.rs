@@ -121,8 +121,7 @@ impl Opened {
             ));
         }
         let len = end - begin;
-        let range = FileRange { file: self.files.log.clone(), position: begin.into(), len };
-        let bytes = range.read_to_bytes().map_err(|e| Error::io("read", &self.segment.path(Part::Log), e))?;
+        let bytes = FileRange::new(&self.segment, &self.files.log, begin, len).read_to_bytes()?;
         for n in from..from + take {
             let at = index::entry_at(&entries, n as usize).0;
             out.push(bytes.slice((at - begin) as usize..(end_of(n) - begin) as usize));

@@ -99,7 +99,7 @@ impl Opened {
     fn add_ranges(&self, entries: &[u8], position: u32, stop: u32, slice: &mut Slice) {
         let mut add = |from: u32, to: u32| {
             if from < to {
-                slice.ranges.push(FileRange { file: self.files.log.clone(), position: from.into(), len: to - from });
+                slice.ranges.push(FileRange::new(&self.segment, &self.files.log, from, to - from));
                 slice.len += u64::from(to - from);
             }
         };

@@ -134,8 +134,7 @@ impl Opened {
     }
 
     fn records(&self, position: u32, header: &BatchHeader) -> Result<RecordIter> {
-        let range = FileRange { file: self.files.log.clone(), position: position.into(), len: header.size() as u32 };
-        let batch = range.read_to_bytes().map_err(|e| Error::io("read", &self.segment.path(Part::Log), e))?;
+        let batch = FileRange::new(&self.segment, &self.files.log, position, header.size() as u32).read_to_bytes()?;
         leat_protocol::records::records(&batch, DECOMPRESSED_MAX).map_err(|e| self.unreadable(position, &e))
     }
 

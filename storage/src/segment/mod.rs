@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! name      file names          header    the frame that opens a segment
+//! checked   what was verified
 //! index     look-ups in bytes   indexer   what goes into the indexes
 //! map       mapped index files  scan      frames one after another, each checked
 //! rebuild   indexes made again from the log
@@ -10,6 +11,7 @@
 //! The writer publishes in the order entries, extent, timeindex, index; readers load in the opposite order. So what a reader
 //! loads later is never older than what it loaded first, and every index entry it sees lies within the extent it sees.
 
+pub(crate) mod checked;
 pub(crate) mod header;
 pub(crate) mod index;
 pub(crate) mod indexer;
@@ -30,6 +32,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::fs::{File, Mode};
 use crate::log::Identity;
+use checked::Checked;
 use header::SegmentHeader;
 use index::{ENTRY_LEN, INDEX_LEN, TIME_LEN};
 use indexer::Marks;
@@ -57,6 +60,7 @@ pub(crate) struct Segment {
     files: ArcSwapOption<Files>,
     opening: Mutex<()>,
     used: AtomicBool,
+    pub(crate) checked: Checked,
 }
 
 /// The open files of a segment.
@@ -104,6 +108,7 @@ impl Segment {
             files: ArcSwapOption::empty(),
             opening: Mutex::new(()),
             used: AtomicBool::new(false),
+            checked: Checked::nothing(),
         }
     }
 
@@ -118,6 +123,7 @@ impl Segment {
         let segment = Self::lazy(env, folder, header.identity, header.base_offset);
         segment.header.get_or_init(|| header);
         segment.growing.store(true, Ordering::Relaxed);
+        segment.checked.written_from(marks.position);
         segment.publish(marks, end_offset);
         segment.loaded.store(true, Ordering::Release);
         segment

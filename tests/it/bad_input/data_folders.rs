@@ -133,6 +133,43 @@ fn a_folder_on_a_full_disk_keeps_serving_reads_and_recovers() {
     broker.stop();
 }
 
+/// A sealed segment is not read again at a start, so this is found when somebody asks for it.
+#[test]
+fn a_damaged_segment_is_not_served_and_the_rest_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let sets = [("log.segment.bytes", "1048576")];
+    let broker = start(folder.path(), &sets).unwrap();
+    let mut partition = Partition::with(&Target::of(&broker), "damaged", &[]);
+    for _ in 0..6 {
+        partition.append(batch(&[&"x".repeat(400_000)]));
+    }
+    let topic = partition.topic.clone();
+    broker.stop();
+
+    let log = folder.path().join(format!("{topic}-0")).join("00000000000000000000.log");
+    let mut bytes = fs::read(&log).unwrap();
+    // In the second of its two batches.
+    let at = bytes.len() - 1000;
+    bytes[at] ^= 1;
+    fs::write(&log, bytes).unwrap();
+
+    let broker = start(folder.path(), &sets).unwrap();
+    let mut partition = Partition { topic, connection: Target::of(&broker).connect() };
+    let mut code = |offset: i64, max: i32| {
+        let mut request = partition.fetch_request(offset);
+        request.topics[0].partitions[0].partition_max_bytes = max;
+        partition.call_fetch(&request).error_code
+    };
+    for _ in 0..2 {
+        assert_eq!(code(0, 1), ErrorCode::NONE);
+        assert_eq!(code(1, 1), ErrorCode::KAFKA_STORAGE_ERROR);
+        assert_eq!(code(0, 1 << 20), ErrorCode::KAFKA_STORAGE_ERROR);
+        assert_eq!(code(2, 1 << 20), ErrorCode::NONE);
+    }
+    assert_eq!(partition.append(batch(&["goes on"])), 6);
+    broker.stop();
+}
+
 /// Leaves a few hundred kilobytes.
 fn fill(path: &Path) {
     let mut size = 0u64;
