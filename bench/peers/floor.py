@@ -38,3 +38,4 @@ class Floor:
 
     def clear(self):
         shutil.rmtree(self.dir, ignore_errors=True)
+        self.dir.mkdir(parents=True)

@@ -29,7 +29,7 @@ def install():
             archive.extractall(work, filter="data")
         source = work / "package/deps/librdkafka"
         with open(work / "build.log", "wb") as log:
-            for command in (["bash", "./configure", "--enable-static", "--disable-ssl", "--disable-sasl", "--disable-curl"],
+            for command in (["bash", "./configure", "--enable-static", "--enable-zstd", "--disable-ssl", "--disable-sasl", "--disable-curl"],
                             ["make", "-j2", "libs"], ["make", "-C", "examples", "rdkafka_performance"]):
                 subprocess.run(command, cwd=source, check=True, stdout=log, stderr=log)
         shutil.copy(source / "examples/rdkafka_performance", binary)
@@ -48,7 +48,7 @@ class RdKafka:
     def __init__(self):
         self.binary = install()
 
-    def produce(self, broker, topic, records, size, codec=None, properties=()):
+    def produce(self, broker, topic, records, size, codec=None, key=None, properties=()):
         command = [self.binary, "-P", "-t", topic, "-b", broker.bootstrap, "-s", size, "-c", records, "-a", -1,
                    "-m", letters(size), "-q", "-X", "linger.ms=5", "-X", "batch.size=262144",
                    "-X", "queue.buffering.max.messages=200000"]
@@ -56,6 +56,8 @@ class RdKafka:
             command += ["-X", setting]
         if codec:
             command += ["-z", codec]
+        if key:
+            command += ["-k", key]
         done = run_client(command)
         return self._result(done, records, size, "produced")
 

@@ -1,6 +1,7 @@
 """What is measured of one broker while it runs, once in each round. Every figure is of the broker's process unless its
 name says client."""
 
+import os
 import random
 import shutil
 import statistics
@@ -12,6 +13,8 @@ from wire import Connection, first_acknowledged
 
 PARTITIONS = 8
 SYNCED = {"flush.messages": "1"}
+# A topic whose records a broker must look at, and that is not compacted while it is measured.
+LOOKED_AT = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000)}
 
 
 @dataclass
@@ -97,7 +100,8 @@ class Session:
         try:
             first_acknowledged(server, self.broker.port, [("first", 0)])
             with Connection(self.broker.port) as connection:
-                for name in ("warm", "rd-1k", "rd-100", "rd-sync", "crate-1k", "crate-lz4", "crate-zstd", "crate-sync"):
+                for name in ("warm", "rd-1k", "rd-100", "rd-sync", "crate-1k", "crate-lz4", "crate-zstd", "crate-sync", "rd-lz4", "rd-zstd", "rd-lz4-look",
+                             "rd-zstd-look"):
                     connection.delete_topic(f"{name}-{turn - 1}")
             self._produce(turn, sizes)
             self._fetch(turn, sizes)
@@ -114,6 +118,13 @@ class Session:
         self._measured("produce_1k_librdkafka", lambda: rd.produce(self.broker, topic, count, 1024))
         small = self._topic(f"rd-100-{turn}")
         self._measured("produce_100_librdkafka", lambda: rd.produce(self.broker, small, sizes.small // 100, 100))
+        for codec in ("lz4", "zstd"):
+            packed = self._topic(f"rd-{codec}-{turn}")
+            self._measured(f"produce_{codec}_librdkafka",
+                           lambda: rd.produce(self.broker, packed, sizes.packed // 1024, 1024, codec))
+            looked = self._topic(f"rd-{codec}-look-{turn}", LOOKED_AT)
+            self._measured(f"produce_{codec}_look_librdkafka",
+                           lambda: rd.produce(self.broker, looked, sizes.packed // 1024, 1024, codec, key="key"))
         synced = self._topic(f"rd-sync-{turn}", SYNCED)
         self._measured("produce_sync_librdkafka", lambda: rd.produce(self.broker, synced, sizes.synced // 1024, 1024))
 
@@ -143,6 +154,8 @@ class Session:
         self._measured("requests", lambda: run(sizes.requests))
 
     def _latency(self, turn, sizes):
+        # What was produced before is still on its way to the disk, and in the way of whoever syncs.
+        os.sync()
         topic = self._topic(f"rd-latency-{turn}", partitions=1)
         self.rdkafka.latency(self.broker, topic, 1, 1000, 2)
         micros = self.rdkafka.latency(self.broker, topic, 1, 1000, sizes.latency_s)
