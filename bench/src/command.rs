@@ -1,6 +1,7 @@
 //! The options of `leat bench`, and running what they ask for.
 
 use crate::{Error, consume, latency, produce, requests};
+use std::io::Write as _;
 use std::str::FromStr;
 
 /// Measure a broker: Leat's or any other that speaks Kafka's protocol
@@ -87,10 +88,11 @@ impl Command {
             Self::Latency(options) => runtime.block_on(latency::run(&options)),
             Self::Requests(options) => runtime.block_on(requests::run(&options)),
         }?;
-        if json {
-            println!("{}", report.to_json());
-        } else {
-            print!("{report}");
+        let text = if json { format!("{}\n", report.to_json()) } else { report.to_string() };
+        match std::io::stdout().write_all(text.as_bytes()) {
+            // Nobody reads on.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            written => written.map_err(Error::io("writing the report"))?,
         }
         match report.first_error {
             None => Ok(()),

@@ -152,10 +152,12 @@ impl Broker {
         while Arc::strong_count(&self.connections) > 1 && begun.elapsed() < patience {
             thread::sleep(Duration::from_millis(1));
         }
-        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
+        if let Err(error) = wait_for(async {
             for shard in self.server.shards() {
-                runtime.block_on(shard.stop());
+                shard.stop().await;
             }
+        }) {
+            tracing::error!(%error, "the shards could not be told to stop");
         }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -224,8 +226,7 @@ impl Broker {
 
     fn open_metadata(&self) -> Result<(), Error> {
         let metadata = self.server.metadata.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        runtime.block_on(self.server.shard(&metadata).open(&metadata));
+        wait_for(self.server.shard(&metadata).open(&metadata))?;
         match (self.failure(), metadata.state()) {
             (Some(reason), _) => Err(Error::Failed(reason)),
             (None, State::Open) => Ok(()),
@@ -280,6 +281,13 @@ struct Connections {
     ending: watch::Receiver<bool>,
     /// Counts what is open, by its upgrades.
     open: Weak<()>,
+}
+
+/// Waits on a thread of its own: the caller's may be one that drives a runtime, where waiting is forbidden.
+fn wait_for<T: Send>(future: impl Future<Output = T> + Send) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let ended = thread::scope(|scope| scope.spawn(move || runtime.block_on(future)).join());
+    ended.map_err(|_| std::io::Error::other("a thread ended in a panic"))
 }
 
 fn run_shard(

@@ -1,4 +1,7 @@
-//! DeleteRecords: moves the start of a partition's log, answered once the group has committed it.
+//! DeleteRecords: moves the start of a partition's log, answered once the group has committed it. All partitions at the
+//! same time, so that one sync covers many.
+
+use futures_util::future::join_all;
 
 use leat_protocol::ErrorCode;
 use leat_protocol::messages::delete_records::{
@@ -13,24 +16,18 @@ use crate::replica::Answer;
 const TO_HIGH_WATERMARK: i64 = -1;
 
 pub(super) async fn handle(context: &Context, request: DeleteRecordsRequest, _version: i16) -> DeleteRecordsResponse {
-    let mut topics = Vec::with_capacity(request.topics.len());
-    for topic in request.topics {
+    let topics = request.topics.into_iter().map(async |topic| {
         let named = Named::Name(topic.name.clone());
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for asked in &topic.partitions {
+        let partitions = join_all(topic.partitions.iter().map(async |asked| {
             let (error_code, low_watermark) = match delete(context, &named, asked).await {
                 Ok(low_watermark) => (ErrorCode::NONE, low_watermark),
                 Err(error_code) => (error_code, -1),
             };
-            partitions.push(DeleteRecordsPartitionResult {
-                partition_index: asked.partition_index,
-                low_watermark,
-                error_code,
-            });
-        }
-        topics.push(DeleteRecordsTopicResult { name: topic.name, partitions });
-    }
-    DeleteRecordsResponse { throttle_time_ms: context.throttle_ms(), topics }
+            DeleteRecordsPartitionResult { partition_index: asked.partition_index, low_watermark, error_code }
+        }));
+        DeleteRecordsTopicResult { partitions: partitions.await, name: topic.name }
+    });
+    DeleteRecordsResponse { throttle_time_ms: context.throttle_ms(), topics: join_all(topics).await }
 }
 
 async fn delete(context: &Context, named: &Named, asked: &DeleteRecordsPartition) -> Result<i64, ErrorCode> {
