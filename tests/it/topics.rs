@@ -1,11 +1,15 @@
 //! Topics as clients make and delete them; configuration and the rest of the admin APIs are tested beside their handlers.
 
+use std::time::Duration;
+
 use leat_protocol::messages::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic, MetadataRequest, MetadataRequestTopic,
 };
 use leat_protocol::{ErrorCode, Uuid};
 
-use crate::harness::{Connection, Partition, batch, create_topic, delete_topic, describe_topic, target, unique};
+use crate::harness::{
+    Connection, Partition, batch, create_topic, delete_topic, describe_topic, target, unique, wait_until,
+};
 
 /// Deletes the records of partition 0 below `offset`: the new log start, or the error.
 pub(crate) fn delete_records(connection: &mut Connection, topic: &str, offset: i64) -> Result<i64, ErrorCode> {
@@ -30,6 +34,10 @@ fn a_topic_is_made_described_and_deleted() {
     let config = made.configs.unwrap().into_iter().find(|config| &*config.name == "retention.ms").unwrap();
     assert_eq!(config.value.as_deref(), Some("1000000"));
 
+    // Apache Kafka's broker hears of it a moment after its controller has answered.
+    wait_until("the topic is described", Duration::from_secs(10), || {
+        describe_topic(&mut connection, &name).error_code == ErrorCode::NONE
+    });
     let described = describe_topic(&mut connection, &name);
     assert_eq!((described.topic_id, described.partitions.len()), (made.topic_id, 3));
     assert_eq!(delete_topic(&mut connection, &name), ErrorCode::NONE);

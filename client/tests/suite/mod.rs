@@ -71,9 +71,23 @@ async fn admin(bootstrap: &str) -> Admin {
 /// A new topic.
 async fn topic(bootstrap: &str, name: &str, partitions: i32) -> String {
     let name = unique(name);
-    let admin = admin(bootstrap).await;
-    admin.create_topic(NewTopic::new(name.as_str()).partitions(partitions)).await.unwrap();
+    create(bootstrap, NewTopic::new(name.as_str()).partitions(partitions)).await;
     name
+}
+
+/// Creates a topic and waits until the broker knows it: Apache Kafka's controller answers before its brokers have heard.
+/// Records are kept for ever: some tests date them to 1970, and retention comes by whenever it likes.
+async fn create(bootstrap: &str, new: NewTopic) {
+    let (admin, name) = (admin(bootstrap).await, new.name.clone());
+    admin.create_topic(new.config("retention.ms", "-1")).await.unwrap();
+    for _ in 0..100 {
+        let described = admin.describe_topics(&[&name]).await.unwrap().remove(0);
+        if described.is_ok_and(|topic| topic.partitions.iter().all(|partition| partition.leader.is_some())) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{name} has no leaders after 5 s");
 }
 
 async fn producer(bootstrap: &str) -> Producer {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use leat_client::{Compression, Error, NewTopic, Producer, ProducerRecord, Start, TimestampType};
 
-use super::{admin, consumer, first, numbers, producer, read, topic, unique};
+use super::{consumer, create, first, numbers, producer, read, topic, unique};
 
 pub(crate) async fn a_record_keeps_key_value_headers_and_timestamp(bootstrap: &str) {
     let topic = topic(bootstrap, "whole", 1).await;
@@ -143,7 +143,7 @@ pub(crate) async fn a_full_buffer_makes_send_wait(bootstrap: &str) {
 pub(crate) async fn large_records_pass_and_too_large_ones_are_refused(bootstrap: &str) {
     let name = unique("large");
     let new = NewTopic::new(name.as_str()).partitions(1).config("max.message.bytes", "5000000");
-    admin(bootstrap).await.create_topic(new).await.unwrap();
+    create(bootstrap, new).await;
     let builder = Producer::builder().bootstrap(bootstrap).set("max.request.size", "8000000").unwrap();
     let producer = builder.build().await.unwrap();
     let value: Bytes = (0..4_000_000_u32).map(|i| (i % 251) as u8).collect();
@@ -169,7 +169,7 @@ pub(crate) async fn a_batch_too_large_for_the_broker_is_split(bootstrap: &str) {
     for codec in [Compression::None, Compression::Lz4] {
         let name = unique("split");
         let new = NewTopic::new(name.as_str()).partitions(1).config("max.message.bytes", "3000");
-        admin(bootstrap).await.create_topic(new).await.unwrap();
+        create(bootstrap, new).await;
         let builder = Producer::builder().bootstrap(bootstrap).batch_size(100_000).linger(Duration::from_millis(100));
         let producer = builder.compression(codec).build().await.unwrap();
         let mut deliveries = Vec::new();
@@ -228,6 +228,8 @@ pub(crate) async fn sending_to_an_unknown_topic_or_partition_fails(bootstrap: &s
     let producer = Producer::builder().bootstrap(bootstrap).set("max.block.ms", "500").unwrap().build().await.unwrap();
     let error = producer.send(ProducerRecord::to(topic.as_str()).partition(2)).await.unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("2 partitions"), "{error}");
+    // What follows is refused at once, however busy the broker is.
+    let producer = Producer::builder().bootstrap(bootstrap).build().await.unwrap();
     let error = producer.send(ProducerRecord::to("not/a/name")).await.unwrap_err();
     assert!(!error.is_retryable(), "{error}");
     let error = producer.send(ProducerRecord::to(topic.as_str()).partition(-3)).await.unwrap_err();

@@ -32,8 +32,10 @@ pub(crate) fn create_topic(
     partitions: i32,
     configs: &[(&str, &str)],
 ) -> CreatableTopicResult {
-    let configs =
-        configs.iter().map(|&(name, value)| CreatableTopicConfig { name: name.into(), value: Some(value.into()) });
+    // Records that a test dates to 1970 are not retention's to delete, unless it says so.
+    let says = configs.iter().any(|(name, _)| *name == "retention.ms");
+    let configs = configs.iter().copied().chain((!says).then_some(("retention.ms", "-1")));
+    let configs = configs.map(|(name, value)| CreatableTopicConfig { name: name.into(), value: Some(value.into()) });
     let topic = CreatableTopic {
         name: name.into(),
         num_partitions: partitions,
