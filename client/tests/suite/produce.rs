@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use leat_client::{Compression, Error, NewTopic, Producer, ProducerRecord, Start, TimestampType};
 
-use super::{consumer, create, first, numbers, producer, read, topic, unique};
+use super::{admin, consumer, create, first, numbers, producer, read, topic, unique};
 
 pub(crate) async fn a_record_keeps_key_value_headers_and_timestamp(bootstrap: &str) {
     let topic = topic(bootstrap, "whole", 1).await;
