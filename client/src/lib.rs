@@ -88,6 +88,49 @@
 //! Keys and values are slices of what the broker sent: nothing is copied, and a record that is kept keeps its fetch in
 //! memory. What is fetched ahead is bounded by `queued.max.messages.kbytes`.
 //!
+//! # Groups
+//!
+//! With a `group.id`, consumers share topics: each reads a part, what one has committed another goes on from, and when one
+//! comes or goes the parts change. Any client's members can be in the same group.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use leat_client::{Consumer, Error, RebalanceListener, TopicPartition};
+//!
+//! struct Results;
+//!
+//! impl RebalanceListener for Results {
+//!     async fn revoked(&self, consumer: &Consumer, partitions: &[TopicPartition]) {
+//!         // The last moment to store what was made of these partitions, and to commit that.
+//!         let _ = consumer.commit().await;
+//!     }
+//! }
+//!
+//! # async fn guide() -> Result<(), Error> {
+//! let builder = Consumer::builder().bootstrap("localhost:9092").group_id("report".to_owned());
+//! let consumer = builder.enable_auto_commit(false).set("auto.offset.reset", "earliest")?.build().await?;
+//! consumer.subscribe_with(&["flights"], Results).await?;
+//! loop {
+//!     let records = consumer.poll(Duration::from_secs(1)).await?;
+//!     // ... do something with them, then say so: what is not committed comes again.
+//!     consumer.commit_records(&records).await?;
+//! #   break;
+//! }
+//! consumer.close().await; // leaves the group, so that others take over at once
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Positions are committed by themselves every `auto.commit.interval.ms` unless `enable.auto.commit` is off: at a poll, when the
+//! records before it are done with. Heartbeats go on in the background, but partitions are taken away only while the
+//! program polls; one that does not poll for `max.poll.interval.ms` loses them. `partition.assignment.strategy` names the
+//! assignors ([`Assignor`]); with `cooperative-sticky` alone, members read on while the group rebalances.
+//! `group.instance.id` makes a static member, which may restart without a rebalance.
+//!
+//! To read again, seek: [`Consumer::seek`] works in a group too, and [`Consumer::commit_offsets`] and
+//! [`Admin::alter_group_offsets`] set where a group goes on. The examples `replay_earliest`, `replay_latest`, `replay_timestamp` and
+//! `replay_committed` show each way.
+//!
 //! # Administration
 //!
 //! ```no_run
@@ -97,6 +140,9 @@
 //! admin.create_topic(NewTopic::new("flights").partitions(4).config("retention.ms", "-1")).await?;
 //! for topic in admin.list_topics().await? {
 //!     println!("{} {}", topic.name, topic.id);
+//! }
+//! for (partition, committed) in admin.list_group_offsets("report").await? {
+//!     println!("{partition} {}", committed.offset);
 //! }
 //! # Ok(())
 //! # }
@@ -114,6 +160,7 @@
 //! producer  consumer  admin      what programs see
 //!      │        │       │
 //!      └── leaders, offsets      asking many partitions' leaders
+//!          coordinator, committed   asking a group's coordinator
 //!               │
 //!            cluster             who is there, who leads; a connection to each, made when needed
 //!               │
@@ -126,8 +173,10 @@
 
 mod admin;
 mod cluster;
+mod committed;
 mod config;
 mod consumer;
+mod coordinator;
 mod error;
 mod leaders;
 mod net;
@@ -137,11 +186,12 @@ mod topic_partition;
 
 pub use admin::{
     Admin, ClusterDescription, ConfigEntry, ConfigOperation, ConfigResource, ConfigSource, ConfigSynonym, ConfigType,
-    CreatedTopic, ListedOffset, LogDir, LogDirPartition, NewPartitions, NewTopic, Node, OffsetSpec,
-    PartitionDescription, ProducerState, ResourceKind, TopicDescription, TopicListing,
+    CreatedTopic, GroupDescription, GroupListing, GroupMember, ListedOffset, LogDir, LogDirPartition, NewPartitions,
+    NewTopic, Node, OffsetSpec, PartitionDescription, ProducerState, ResourceKind, TopicDescription, TopicListing,
 };
-pub use config::{Acks, AdminConfig, ConsumerConfig, IsolationLevel, OffsetReset, ProducerConfig};
-pub use consumer::{Consumer, ConsumerRecord, Header, Start, TimestampType};
+pub use committed::CommittedOffset;
+pub use config::{Acks, AdminConfig, Assignor, ConsumerConfig, IsolationLevel, OffsetReset, ProducerConfig};
+pub use consumer::{Commit, Consumer, ConsumerRecord, Header, RebalanceListener, Start, TimestampType};
 pub use error::Error;
 pub use leat_protocol::records::Compression;
 pub use leat_protocol::{Bytes, ErrorCode, Str, Uuid};

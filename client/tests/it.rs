@@ -16,3 +16,4 @@ macro_rules! tests {
 }
 
 suite::for_each_test!(tests);
+suite::for_each_group_test!(tests);

@@ -1,10 +1,11 @@
-//! The administrative client: topics, configs, offsets, brokers.
+//! The administrative client: topics, configs, offsets, groups, brokers.
 //!
 //! A call fails as a whole only if its request could not be answered; what concerns one of several items is that item's
 //! own result, in the order asked.
 
 mod cluster;
 mod configs;
+mod groups;
 mod offsets;
 mod records;
 mod topics;
@@ -20,6 +21,7 @@ pub use cluster::{ClusterDescription, LogDir, LogDirPartition, Node};
 pub use configs::{
     ConfigEntry, ConfigOperation, ConfigResource, ConfigSource, ConfigSynonym, ConfigType, ResourceKind,
 };
+pub use groups::{GroupDescription, GroupListing, GroupMember};
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use records::ProducerState;
 pub use topics::{CreatedTopic, NewPartitions, NewTopic, PartitionDescription, TopicDescription, TopicListing};

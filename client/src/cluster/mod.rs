@@ -18,17 +18,19 @@ use tokio::time::Instant;
 
 pub(crate) use metadata::{Metadata, Topic};
 use peer::Peer;
+pub(crate) use refresh::ask_topics;
 
 use crate::config::CommonConfig;
 use crate::net::{Backoff, Connection};
 use crate::{Error, TopicPartition};
 
 /// A broker answers one connection's requests one after another, so a fetch that waits there would hold up
-/// everything behind it. Fetches have a connection of their own.
+/// everything behind it. Fetches have a connection of their own, and so have a group's joins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lane {
     Calls,
     Fetches,
+    Joins,
 }
 
 /// One client's view of the cluster.
@@ -93,6 +95,11 @@ impl Cluster {
 
     pub(crate) fn config(&self) -> &CommonConfig {
         &self.config
+    }
+
+    /// Whether asking for an unknown topic may create it.
+    pub(crate) fn creates_topics(&self) -> bool {
+        self.create_topics
     }
 
     pub(crate) fn retry_backoff(&self) -> Backoff {
@@ -198,7 +205,7 @@ impl Cluster {
         }
         let live = self.peers.lock().iter().find_map(|((_, lane), peer)| match lane {
             Lane::Calls => peer.connected(),
-            Lane::Fetches => None,
+            Lane::Fetches | Lane::Joins => None,
         });
         if let Some(live) = live {
             return Ok(live);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Assignor;
 use super::common::{CommonConfig, common_setters};
 use super::table::{any, table};
 use super::value::Value;
@@ -109,6 +110,23 @@ table! {
     /// Builds a [`Consumer`](crate::Consumer).
     pub struct ConsumerConfig with common: CommonConfig;
 
+    /// The group whose members share the topics that they subscribe to, and under whose name offsets are committed.
+    "group.id", group_id: String = String::new(), any, "";
+    /// The name of a static member: it may come back within `session.timeout.ms` to what it had, and does not leave the
+    /// group when it is closed.
+    "group.instance.id", group_instance_id: String = String::new(), any, "";
+    /// Who of the group reads what: those that this member knows, the preferred one first.
+    "partition.assignment.strategy", partition_assignment_strategy: Vec<Assignor> = vec![Assignor::Range, Assignor::CooperativeSticky], |v| !v.is_empty(), "a list of range, roundrobin, sticky and cooperative-sticky";
+    /// Without a heartbeat for this long the member is out of its group.
+    "session.timeout.ms", session_timeout: Duration = Duration::from_millis(45_000), |v| !v.is_zero() && v.as_millis() <= i32::MAX as u128, "a number of milliseconds of at least 1";
+    /// How often the member says that it lives.
+    "heartbeat.interval.ms", heartbeat_interval: Duration = Duration::from_millis(3_000), |v| !v.is_zero(), "a number of milliseconds of at least 1";
+    /// A program that does not poll for this long is taken to be stuck, and leaves the group until it polls again.
+    "max.poll.interval.ms", max_poll_interval: Duration = Duration::from_millis(300_000), |v| !v.is_zero() && v.as_millis() <= i32::MAX as u128, "a number of milliseconds of at least 1";
+    /// Whether positions are committed in the background. With a `group.id` only.
+    "enable.auto.commit", enable_auto_commit: bool = true, any, "";
+    /// How often that is.
+    "auto.commit.interval.ms", auto_commit_interval: Duration = Duration::from_millis(5_000), any, "";
     /// A fetch waits at the broker until it has this many bytes.
     "fetch.min.bytes", fetch_min_bytes: i32 = 1, |v| *v >= 0, "a number of bytes of at least 0";
     /// ... but no longer than this.
@@ -138,7 +156,12 @@ common_setters!(ConsumerConfig);
 
 impl ConsumerConfig {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        self.check_rows()
+        self.check_rows()?;
+        if self.heartbeat_interval >= self.session_timeout && !self.group_id.is_empty() {
+            let value = self.heartbeat_interval.show();
+            return Err(Error::bad_value("heartbeat.interval.ms", &value, "below session.timeout.ms"));
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 //! known one.
 
 mod admin;
+mod assignor;
 mod common;
 mod consumer;
 mod nearest;
@@ -13,6 +14,7 @@ mod table;
 mod value;
 
 pub use admin::AdminConfig;
+pub use assignor::Assignor;
 pub(crate) use common::CommonConfig;
 pub use consumer::{ConsumerConfig, IsolationLevel, OffsetReset};
 pub use producer::{Acks, ProducerConfig};

@@ -25,6 +25,8 @@ pub(super) struct Chunk {
     pub(super) generation: u64,
     /// The next offset to hand out.
     pub(super) position: i64,
+    /// The leader epoch of the batch before it, once one was handed out.
+    pub(super) epoch: Option<i32>,
     /// Bytes that it keeps in memory.
     pub(super) bytes: usize,
     batches: Split,
@@ -44,6 +46,7 @@ impl Chunk {
             partition,
             generation,
             position,
+            epoch: None,
             bytes: records.len(),
             batches: records::split(records),
             current: None,
@@ -84,8 +87,10 @@ impl Chunk {
                     });
                 }
                 if out.len() >= most {
+                    self.epoch = Some(header.partition_leader_epoch).filter(|epoch| *epoch >= 0);
                     return Ok(Drained::Part);
                 }
+                self.epoch = Some(header.partition_leader_epoch).filter(|epoch| *epoch >= 0);
                 // Compaction may have removed the last records of a batch.
                 self.position = self.position.max(header.next_offset());
                 self.current = None;

@@ -10,10 +10,12 @@ use leat_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderPartit
 use tokio::time::Instant;
 
 use super::fetcher::Fetcher;
+use super::group::Group;
 use super::starts::{reset_start, resolve};
 use super::{Inner, Start};
 use crate::cluster::{Lane, until_closed};
-use crate::{Error, OffsetReset, TopicPartition};
+use crate::committed;
+use crate::{CommittedOffset, Error, IsolationLevel, OffsetReset, TopicPartition};
 
 /// Runs until the consumer is closed.
 pub(super) async fn run(inner: Arc<Inner>) {
@@ -31,7 +33,8 @@ async fn keep(inner: &Arc<Inner>) {
     loop {
         changed.borrow_and_update();
         answers.borrow_and_update();
-        let settled = start_fetchers(inner) & find_starts(inner).await & check_epochs(inner).await;
+        let known = find_committed(inner).await;
+        let settled = known & start_fetchers(inner) & find_starts(inner).await & check_epochs(inner).await;
         failures = if settled { 0 } else { failures + 1 };
         let again = async {
             match failures {
@@ -46,6 +49,59 @@ async fn keep(inner: &Arc<Inner>) {
             () = again => {}
         }
     }
+}
+
+/// Partitions that start where the group has committed. `false`: that is not known of all yet.
+async fn find_committed(inner: &Arc<Inner>) -> bool {
+    let Some(group) = &inner.group else { return true };
+    let wanting = inner.state.lock().wanting_committed();
+    if wanting.is_empty() {
+        return true;
+    }
+    let partitions: Vec<_> = wanting.iter().map(|(partition, _)| partition.clone()).collect();
+    let results = fetch_committed(inner, group, &partitions).await;
+    let (mut all, mut news) = (true, false);
+    let mut state = inner.state.lock();
+    for (partition, generation) in wanting {
+        let result = match &results {
+            Ok(results) => results.get(&partition).cloned().unwrap_or(Ok(None)),
+            Err(error) => Err(error.clone()),
+        };
+        match result {
+            Ok(found) => {
+                let found = found.map(|committed| (committed.offset, committed.leader_epoch));
+                let start = reset_start(inner.config.auto_offset_reset);
+                state.found_committed(&partition, generation, found, start);
+                news = true;
+            }
+            Err(error) if error.is_retryable() => all = false,
+            Err(error) => {
+                state.stick(&partition, generation, error);
+                inner.arrived.notify_one();
+            }
+        }
+    }
+    drop(state);
+    if news {
+        inner.change();
+        // A partition without a start is an error to poll.
+        inner.arrived.notify_one();
+    }
+    all
+}
+
+async fn fetch_committed(
+    inner: &Inner,
+    group: &Group,
+    partitions: &[TopicPartition],
+) -> Result<committed::Results<Option<CommittedOffset>>, Error> {
+    let coordinator = &group.coordinator;
+    let stable = inner.config.isolation_level == IsolationLevel::ReadCommitted;
+    let timeout = inner.config.common.request_timeout;
+    let connection = coordinator.connection(Lane::Calls).await?;
+    let results = committed::fetch(&connection, timeout, coordinator.group(), Some(partitions), stable).await;
+    coordinator.learn(results.as_ref().err());
+    results
 }
 
 /// A partition whose start is to be found, and the generation it belongs to.

@@ -1,4 +1,4 @@
-//! The consumer: reads partitions that it is told to read, from where it is told.
+//! The consumer: reads partitions that it is told to read, or that its group gives it, from where it is told.
 //!
 //! ```text
 //! Keeper (one task)             Fetcher (a task per broker)            poll
@@ -8,17 +8,19 @@
 //!          └──────────────► State (one short lock) ◄──────────────────────────┘
 //! ```
 //!
-//! Every seek gives its partition a new generation; what was fetched for an older one is dropped.
+//! With a `group.id` the member of [`group`] assigns to the same state. Every seek gives its partition a new generation; what was fetched for an older one is dropped.
 
 mod chunk;
 mod fetcher;
+mod group;
 mod keeper;
+mod lookup;
 mod record;
 mod session;
 mod starts;
 mod state;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,22 +31,28 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+pub use group::{Commit, RebalanceListener};
 pub use record::{ConsumerRecord, Header, Start, TimestampType};
 
 use crate::cluster::Cluster;
-use crate::offsets::{self, Query};
 use crate::{ConsumerConfig, Error, TopicPartition};
 use chunk::Drained;
+use group::Group;
 use starts::{reset_start, resolve};
 use state::State;
 
 /// Room made for a poll's records at once; a larger `max.poll.records` grows as needed.
 const RECORDS_AT_ONCE: usize = 1024;
 
+/// How long a close waits for the last commit and for the group to hear of it, as in Java.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Reads records from the partitions assigned to it. All methods take `&self`; share it by reference or in an `Arc`.
 #[derive(Debug)]
 pub struct Consumer {
     inner: Arc<Inner>,
+    /// The one that a [`RebalanceListener`] is given ends nothing.
+    owned: bool,
 }
 
 /// What the consumer shares with its tasks.
@@ -53,6 +61,8 @@ struct Inner {
     config: ConsumerConfig,
     cluster: Arc<Cluster>,
     state: Mutex<State>,
+    /// With a `group.id`.
+    group: Option<Arc<Group>>,
     /// Only one poll decodes at a time, so that records stay in order.
     polling: Mutex<()>,
     /// Records or an error arrived.
@@ -70,7 +80,9 @@ impl ConsumerConfig {
     pub async fn build(self) -> Result<Consumer, Error> {
         self.check()?;
         let cluster = Cluster::connect(self.common.clone(), self.allow_auto_create_topics).await?;
+        let group = Group::new(&self, &cluster);
         let inner = Arc::new(Inner {
+            group,
             config: self,
             cluster,
             state: Mutex::default(),
@@ -80,7 +92,10 @@ impl ConsumerConfig {
             closed: watch::Sender::default(),
         });
         tokio::spawn(keeper::run(inner.clone()));
-        Ok(Consumer { inner })
+        if let Some(group) = &inner.group {
+            group.start(&inner);
+        }
+        Ok(Consumer { inner, owned: true })
     }
 }
 
@@ -101,16 +116,18 @@ impl Consumer {
     }
 
     /// Reads exactly these partitions from now on. Those that were assigned before keep their positions; new ones start
-    /// where `auto.offset.reset` says, unless [`seek`](Consumer::seek) comes first.
+    /// where the group of `group.id` has committed, else where `auto.offset.reset` says, unless
+    /// [`seek`](Consumer::seek) comes first. This is no part in the group: nobody else is kept from reading them.
     ///
     /// # Errors
-    /// The consumer is closed.
+    /// The consumer is closed, or subscribed to topics.
     pub async fn assign(&self, partitions: &[TopicPartition]) -> Result<(), Error> {
         self.inner.check_open()?;
-        let topics: BTreeSet<Str> = partitions.iter().map(|partition| partition.topic.clone()).collect();
-        self.inner.cluster.track_only(topics);
-        self.inner.state.lock().assign(partitions, reset_start(self.inner.config.auto_offset_reset));
-        self.inner.change();
+        if self.inner.group.as_ref().is_some_and(|group| group.is_subscribed()) {
+            let reason = "the consumer is subscribed to topics; unsubscribe before assigning partitions by hand";
+            return Err(Error::Invalid(reason.to_owned()));
+        }
+        self.inner.take_over(partitions);
         Ok(())
     }
 
@@ -231,9 +248,11 @@ impl Consumer {
         tokio::task::coop::consume_budget().await;
         loop {
             let arrived = self.inner.arrived.notified();
-            let records = self.inner.drain(self.inner.config.max_poll_records)?;
-            if !records.is_empty() {
-                return Ok(records);
+            if self.inner.may_drain() {
+                let records = self.inner.drain(self.inner.config.max_poll_records)?;
+                if !records.is_empty() {
+                    return Ok(records);
+                }
             }
             self.inner.check_open()?;
             if tokio::time::timeout_at(deadline, arrived).await.is_err() {
@@ -258,52 +277,13 @@ impl Consumer {
         }))
     }
 
-    /// The first offsets of these partitions.
-    ///
-    /// # Errors
-    /// They could not be asked for within `default.api.timeout.ms`.
-    pub async fn beginning_offsets(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<HashMap<TopicPartition, i64>, Error> {
-        self.ends(partitions, Query::EARLIEST).await
-    }
-
-    /// The offsets after the last records of these partitions; with `read_committed`, the last stable offsets.
-    ///
-    /// # Errors
-    /// They could not be asked for within `default.api.timeout.ms`.
-    pub async fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<HashMap<TopicPartition, i64>, Error> {
-        self.ends(partitions, Query::LATEST).await
-    }
-
-    async fn ends(&self, partitions: &[TopicPartition], query: Query) -> Result<HashMap<TopicPartition, i64>, Error> {
-        let queries = partitions.iter().map(|partition| (partition.clone(), query)).collect();
-        let found =
-            offsets::list_all(&self.inner.cluster, queries, self.inner.config.isolation_level, self.api_timeout())
-                .await?;
-        Ok(found.into_iter().map(|(partition, found)| (partition, found.offset)).collect())
-    }
-
-    /// For each partition the first record whose timestamp is at least the one given, as offset and timestamp; `None`
-    /// where there is no such record.
-    ///
-    /// # Errors
-    /// They could not be asked for within `default.api.timeout.ms`.
-    pub async fn offsets_for_times(
-        &self,
-        times: &[(TopicPartition, i64)],
-    ) -> Result<HashMap<TopicPartition, Option<(i64, i64)>>, Error> {
-        let queries = times.iter().map(|(partition, time)| (partition.clone(), Query::at(*time))).collect();
-        let found =
-            offsets::list_all(&self.inner.cluster, queries, self.inner.config.isolation_level, self.api_timeout())
-                .await?;
-        let pair = |found: offsets::Found| (found.offset >= 0).then_some((found.offset, found.timestamp));
-        Ok(found.into_iter().map(|(partition, found)| (partition, pair(found))).collect())
-    }
-
-    /// Ends the fetches and the connections; a waiting poll returns [`Error::Closed`].
+    /// Leaves the group, after a commit with `enable.auto.commit`; a static member keeps its place. Then ends the fetches and
+    /// the connections; a waiting poll returns [`Error::Closed`]. A member that is dropped without this is missed by its
+    /// group only after `session.timeout.ms`.
     pub async fn close(&self) {
+        if let Some(group) = self.inner.group.as_ref().filter(|_| self.inner.check_open().is_ok()) {
+            _ = tokio::time::timeout(LEAVE_TIMEOUT, group.close(&self.inner)).await;
+        }
         let mut changed = self.inner.changed.subscribe();
         self.inner.close();
         // The fetchers tell their brokers to forget their sessions; a broker that is gone is not waited for.
@@ -316,6 +296,11 @@ impl Consumer {
         self.inner.cluster.close();
     }
 
+    /// For a listener.
+    fn borrowed(inner: &Arc<Inner>) -> Self {
+        Self { inner: inner.clone(), owned: false }
+    }
+
     fn api_timeout(&self) -> Duration {
         self.inner.config.common.default_api_timeout
     }
@@ -323,14 +308,30 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        self.inner.close();
-        self.inner.cluster.close();
+        if self.owned {
+            self.inner.close();
+            self.inner.cluster.close();
+        }
     }
 }
 
 impl Inner {
     fn check_open(&self) -> Result<(), Error> {
         if *self.closed.borrow() { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Whether the program may have records now, and not its group has to have its say first.
+    fn may_drain(&self) -> bool {
+        self.group.as_ref().is_none_or(|group| group.polled(self))
+    }
+
+    /// Reads exactly these partitions.
+    fn take_over(&self, partitions: &[TopicPartition]) {
+        let topics: BTreeSet<Str> = partitions.iter().map(|partition| partition.topic.clone()).collect();
+        self.cluster.track_only(topics);
+        let start = reset_start(self.config.auto_offset_reset);
+        self.state.lock().assign(partitions, self.group.is_some(), start);
+        self.change();
     }
 
     fn close(&self) {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Start;
 use super::chunk::Chunk;
-use crate::{ConsumerConfig, Error, IsolationLevel, TopicPartition};
+use crate::{CommittedOffset, ConsumerConfig, Error, IsolationLevel, TopicPartition};
 
 /// Damaged data is asked for again after this wait.
 const AFTER_DAMAGE: Duration = Duration::from_millis(100);
@@ -19,8 +19,11 @@ pub(super) struct Part {
     pub(super) generation: u64,
     /// Where to start, while that is no offset yet.
     pub(super) start: Option<Start>,
-    /// The next offset to hand out.
+    /// What the group has committed is to be asked for before anything else.
+    pub(super) from_committed: bool,
+    /// The next offset to hand out, and the leader epoch of the batch before it.
     position: Option<i64>,
+    position_epoch: Option<i32>,
     /// The next offset to fetch, and the leader epoch of the batch before it (-1: not known).
     pub(super) fetch_from: i64,
     pub(super) fetch_epoch: i32,
@@ -59,27 +62,88 @@ pub(super) struct State {
     /// Bytes in `chunks` and in the one being drained.
     buffered: usize,
     errors: VecDeque<Error>,
+    /// What keeps the consumer out of its group, and whether it can't come back.
+    group_error: Option<(Error, bool)>,
     generations: u64,
     /// Brokers that a fetcher runs for.
     pub(super) fetchers: BTreeSet<i32>,
 }
 
 impl State {
-    pub(super) fn assign(&mut self, partitions: &[TopicPartition], start: Option<Start>) {
+    /// Reads exactly these. New ones start where the group has committed, if `from_committed`, else at `start`.
+    pub(super) fn assign(&mut self, partitions: &[TopicPartition], from_committed: bool, start: Option<Start>) {
         let mut before = std::mem::take(&mut self.parts);
         for partition in partitions {
             let part = before.remove(partition).unwrap_or_else(|| {
                 self.generations += 1;
                 let mut part = Part::new(self.generations);
-                part.start = start;
-                if start.is_none() {
-                    part.stuck = Some(Error::NoOffset { partition: partition.clone(), offset: None });
+                part.from_committed = from_committed;
+                if !from_committed {
+                    part.begin_at(partition, start);
                 }
                 part
             });
             self.parts.insert(partition.clone(), part);
         }
         self.drop_stale();
+    }
+
+    /// Stops reading these.
+    pub(super) fn unassign(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            self.parts.remove(partition);
+        }
+        self.drop_stale();
+    }
+
+    /// What the group has committed for a partition: `None`: nothing, so that it starts at `start`.
+    pub(super) fn found_committed(
+        &mut self,
+        partition: &TopicPartition,
+        generation: u64,
+        committed: Option<(i64, Option<i32>)>,
+        start: Option<Start>,
+    ) {
+        let Some(part) = self.parts.get_mut(partition).filter(|part| part.generation == generation) else { return };
+        match committed {
+            None => {
+                part.from_committed = false;
+                part.begin_at(partition, start);
+            }
+            Some((offset, epoch)) => {
+                self.seek(partition, offset);
+                if let Some(part) = self.parts.get_mut(partition) {
+                    part.fetch_epoch = epoch.unwrap_or(-1);
+                    part.checked_epoch = -1;
+                    part.position_epoch = epoch;
+                }
+            }
+        }
+    }
+
+    /// Where the program is: the position of each partition, and the leader epoch before it.
+    pub(super) fn positions(&self) -> HashMap<TopicPartition, CommittedOffset> {
+        let position = |part: &Part| {
+            let (offset, leader_epoch) = (part.position?, part.position_epoch);
+            Some(CommittedOffset { offset, leader_epoch, metadata: Default::default() })
+        };
+        let known = self.parts.iter().filter(|(_, part)| part.start.is_none());
+        known.filter_map(|(partition, part)| Some((partition.clone(), position(part)?))).collect()
+    }
+
+    /// The consumer is not in its group; the program is told once, or always if that is for good.
+    pub(super) fn set_group_error(&mut self, error: Error, for_good: bool) {
+        self.group_error = Some((error, for_good));
+    }
+
+    pub(super) fn clear_group_error(&mut self) {
+        self.group_error = None;
+    }
+
+    /// Partitions that start where the group has committed, while that is not known.
+    pub(super) fn wanting_committed(&self) -> Vec<(TopicPartition, u64)> {
+        let wanting = self.parts.iter().filter(|(_, part)| part.from_committed && part.stuck.is_none());
+        wanting.map(|(partition, part)| (partition.clone(), part.generation)).collect()
     }
 
     pub(super) fn assigned(&self) -> Vec<TopicPartition> {
@@ -146,7 +210,11 @@ impl State {
     /// Partitions that are to be fetched now.
     pub(super) fn fetchable(&self, now: Instant) -> impl Iterator<Item = (&TopicPartition, &Part)> {
         self.parts.iter().filter(move |(_, part)| {
-            let ready = part.position.is_some() && part.start.is_none() && part.stuck.is_none() && !part.paused;
+            let ready = part.position.is_some()
+                && part.start.is_none()
+                && !part.from_committed
+                && part.stuck.is_none()
+                && !part.paused;
             ready && part.retry_at.is_none_or(|at| at <= now)
         })
     }
@@ -203,6 +271,7 @@ impl State {
             return false;
         };
         part.position = Some(chunk.position);
+        part.position_epoch = chunk.epoch.or(part.position_epoch);
         if let Some(error) = error {
             // What follows the damage is asked for again: it may have happened on the way.
             self.errors.push_back(error.clone());
@@ -230,7 +299,10 @@ impl State {
 
     /// An error for the program: one that happened once, or else one that lasts.
     pub(super) fn next_error(&mut self) -> Option<Error> {
-        let once = self.errors.pop_front();
+        let once = self.errors.pop_front().or_else(|| match &self.group_error {
+            Some((error, true)) => Some(error.clone()),
+            _ => self.group_error.take().map(|(error, _)| error),
+        });
         once.or_else(|| self.parts.values().filter(|part| !part.paused).find_map(|part| part.stuck.clone()))
     }
 
@@ -250,7 +322,9 @@ impl Part {
         Self {
             generation,
             start: None,
+            from_committed: false,
             position: None,
+            position_epoch: None,
             fetch_from: -1,
             fetch_epoch: -1,
             checked_epoch: -1,
@@ -259,6 +333,13 @@ impl Part {
             stuck: None,
             end: None,
             preferred: None,
+        }
+    }
+
+    fn begin_at(&mut self, partition: &TopicPartition, start: Option<Start>) {
+        self.start = start;
+        if start.is_none() {
+            self.stuck = Some(Error::NoOffset { partition: partition.clone(), offset: None });
         }
     }
 
@@ -292,7 +373,7 @@ mod tests {
     #[test]
     fn a_seek_drops_what_was_fetched_before_it() {
         let mut state = State::default();
-        state.assign(&[part()], Some(Start::Earliest));
+        state.assign(&[part()], false, Some(Start::Earliest));
         state.seek(&part(), 0);
         let (old, generation) = (fetched(&state, 10), state.parts[&part()].generation);
         assert!(state.fetched(&part(), generation, fetched(&state, 10)));
@@ -306,7 +387,7 @@ mod tests {
     #[test]
     fn a_seek_while_a_chunk_is_decoded_wins() {
         let mut state = State::default();
-        state.assign(&[part()], Some(Start::Earliest));
+        state.assign(&[part()], false, Some(Start::Earliest));
         state.seek(&part(), 0);
         let generation = state.parts[&part()].generation;
         state.fetched(&part(), generation, fetched(&state, 10));
@@ -319,7 +400,7 @@ mod tests {
     #[test]
     fn lag_follows_the_isolation_level_and_paused_partitions_keep_their_chunks() {
         let mut state = State::default();
-        state.assign(&[part()], Some(Start::Earliest));
+        state.assign(&[part()], false, Some(Start::Earliest));
         state.seek(&part(), 4);
         let generation = state.parts[&part()].generation;
         state.fetched(&part(), generation, fetched(&state, 10));

@@ -8,7 +8,7 @@ use leat_protocol::ApiKey;
 
 use super::{admin, consumer, fill, first, numbers, proxy, read, topic};
 
-async fn is_one_broker(bootstrap: &str) -> bool {
+pub(super) async fn is_one_broker(bootstrap: &str) -> bool {
     let one = admin(bootstrap).await.describe_cluster().await.unwrap().brokers.len() == 1;
     if !one {
         eprintln!("skipped: the proxy stands before one broker only");

@@ -4,6 +4,8 @@
 mod admin;
 mod consume;
 mod faults;
+mod groups;
+mod memberships;
 mod produce;
 mod proxy;
 
@@ -14,6 +16,8 @@ use leat_client::{Admin, Consumer, ConsumerRecord, NewTopic, Producer, ProducerR
 pub(crate) use admin::*;
 pub(crate) use consume::*;
 pub(crate) use faults::*;
+pub(crate) use groups::*;
+pub(crate) use memberships::*;
 pub(crate) use produce::*;
 
 /// Calls a macro with the name of every test.
@@ -55,6 +59,34 @@ macro_rules! for_each_test {
 }
 
 pub(crate) use for_each_test;
+
+/// The same for the tests that need a group coordinator.
+macro_rules! for_each_group_test {
+    ($then:ident) => {
+        $then! {
+            a_group_goes_on_where_it_has_committed,
+            positions_are_committed_in_the_background_and_on_close,
+            records_and_offsets_are_committed_one_by_one,
+            commits_never_overtake_each_other,
+            a_seek_inside_a_group_wins_over_what_was_committed,
+            partitions_assigned_by_hand_start_where_the_group_has_committed,
+            without_a_group_there_is_no_subscription,
+            admin_lists_describes_alters_and_deletes_groups,
+            members_share_partitions_with_every_assignor,
+            eager_members_give_up_everything_and_cooperative_ones_only_what_moves,
+            a_listener_commits_before_partitions_move,
+            a_static_member_comes_back_to_what_it_had,
+            a_second_static_member_of_the_same_name_fences_the_first,
+            a_program_that_does_not_poll_loses_its_place_until_it_polls,
+            a_pattern_finds_topics_that_appear_later,
+            a_group_takes_up_new_partitions,
+            a_member_may_change_its_subscription_and_leave,
+            a_group_survives_broken_connections,
+        }
+    };
+}
+
+pub(crate) use for_each_group_test;
 
 /// A topic name that no other test has.
 fn unique(name: &str) -> String {
