@@ -56,7 +56,7 @@ pub struct BatchHeader {
     pub attributes: i16,
     /// Offset of the last record, less `base_offset`.
     pub last_offset_delta: i32,
-    /// What the records' timestamps are counted from, in ms since 1970: the first record's.
+    /// What the records' timestamps are counted from, in ms since 1970: the first record's, or the delete horizon.
     pub base_timestamp: i64,
     /// Largest timestamp of the batch, or the time of its append.
     pub max_timestamp: i64,
@@ -166,6 +166,12 @@ impl BatchHeader {
     #[inline]
     pub fn is_transactional(&self) -> bool {
         self.attributes & TRANSACTIONAL != 0
+    }
+
+    /// From when on the batch's tombstones may go, where compaction has met them (KIP-534). It lies in the base timestamp.
+    #[inline]
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
     }
 
     /// A frame of Leat's own that takes no offsets; see [`entry`](super::entry).

@@ -81,6 +81,16 @@ impl RecordIter {
         &self.header
     }
 
+    /// Where in the body the next record begins.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The records as they lie in the batch, decompressed.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The next record without sharing or allocating anything.
     #[inline]
     pub fn next_ref(&mut self) -> Option<Result<RecordRef<'_>, BatchError>> {

@@ -19,6 +19,7 @@
 //! | one batch after another | [`split`] |
 //! | reading records | [`records`], [`RecordIter`] |
 //! | writing records | [`Builder`] |
+//! | leaving records out, as compaction does | [`retain`], [`without_records`] |
 //! | Raft entries that carry no records | [`entry`] |
 //!
 //! Message sets (formats 0 and 1) are recognised and refused: [`BatchError::Magic`].
@@ -32,6 +33,7 @@ mod header;
 mod iter;
 mod patch;
 mod raw;
+mod retain;
 mod split;
 mod validate;
 mod varint;
@@ -45,5 +47,6 @@ pub use header::{
 pub use iter::{Header, Record, RecordIter, RecordRef, records};
 pub use patch::{set_base_offset, set_leader_epoch, set_log_append_time, set_max_timestamp};
 pub use raw::{HeaderRef, HeaderRefs};
+pub use retain::{Retained, retain, without_records};
 pub use split::{Split, split};
 pub use validate::{check, validate, validate_records};

@@ -3,6 +3,7 @@
 mod corrupt;
 mod golden;
 mod limits;
+mod retained;
 mod roundtrip;
 
 use leat_protocol::records::{BatchError, Builder, Compression, Header, Record, records};
