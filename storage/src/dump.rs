@@ -74,7 +74,8 @@ fn dump_log(env: &Env, log: &Path, options: Options, out: &mut dyn Write) -> Res
             Found::Bad(bad) => return Ok(writeln!(out, "{:>10}  BAD: {}", bad.position, bad.what)),
             Found::Frame { position: 0, bytes, .. } => match SegmentHeader::decode(log, bytes) {
                 Ok(header) => {
-                    index = Some(header.first_index);
+                    // A cleaned segment's batches are no entries any more.
+                    index = header.cleaned.is_none().then_some(header.first_index);
                     writeln!(out, "{:>10}  {header}", 0)
                 }
                 Err(e) => writeln!(out, "{:>10}  BAD segment header: {e}", 0),
@@ -99,7 +100,7 @@ fn dump_frame(
     options: Options,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let index = index.map_or("?".to_owned(), |index| index.to_string());
+    let index = index.map_or("-".to_owned(), |index| index.to_string());
     let (term, size) = (header.partition_leader_epoch, header.size());
     write!(out, "{position:>10}  entry {index} term {term} bytes {size} ")?;
     match entry::parse(bytes) {
@@ -199,6 +200,7 @@ fn verify_log(
     scanner.seek(header_len);
     let mut made = Indexer::new(header.base_offset, Marks::empty(header_len, header.base_offset));
     let mut positions = Vec::new();
+    let cleaned = header.cleaned;
     let (mut index, mut offset) = (header.first_index, header.base_offset);
     loop {
         match scanner.next()? {
@@ -208,7 +210,11 @@ fn verify_log(
                 return Ok(None);
             }
             Found::Frame { position, header, bytes } => {
-                if header.base_offset != offset {
+                let holes = cleaned.is_some_and(|cleaned| {
+                    let left = !header.is_entry() && header.next_offset() <= cleaned.end_offset;
+                    left && header.base_offset > offset
+                });
+                if header.base_offset != offset && !holes {
                     problem(
                         position.into(),
                         format!("a batch at offset {}, where {offset} must be", header.base_offset),
@@ -227,7 +233,10 @@ fn verify_log(
             }
         }
     }
-    out.entries += positions.len() as u64;
+    match cleaned {
+        Some(cleaned) => (index, offset) = (cleaned.next_index, cleaned.end_offset),
+        None => out.entries += positions.len() as u64,
+    }
     out.bytes += u64::from(scanner.position());
     check_indexes(env, log, header.base_offset, &positions, &made, last, &mut out.problems)?;
     Ok(Some((index, offset)))
@@ -277,7 +286,7 @@ fn check_indexes(
             );
         }
     }
-    let mut reached = frames.iter().filter(|(_, header)| !header.is_entry()).scan(-1, |max, (_, header)| {
+    let mut reached = frames.iter().filter(|(_, header)| header.records_count != 0).scan(-1, |max, (_, header)| {
         let new = header.max_timestamp > *max;
         *max = header.max_timestamp.max(*max);
         Some((new, header.max_timestamp, header.last_offset() - base))

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`log`] | [`Log`], the one writer: append, sync, truncate, trim, recovery |
 //! | [`reader`] | [`LogReader`], any number of them: byte ranges for fetch, entries for Raft, look-ups by time |
+//! | [`compact`] | keyed compaction: of each key the latest record stays |
 //! | `segment` | one segment's files and formats |
 //! | [`data_dir`], [`ballots`], [`checkpoint`] | the small files |
 //! | [`fs`] | the file system as a trait, and one that fails on purpose |
@@ -27,6 +28,7 @@
 pub mod ballots;
 pub mod budget;
 pub mod checkpoint;
+pub mod compact;
 pub mod data_dir;
 pub mod dump;
 pub mod env;
@@ -40,8 +42,9 @@ mod segment;
 pub use ballots::{Ballot, Ballots, GroupId};
 pub use budget::{OpenFiles, raise_file_limit};
 pub use checkpoint::{Checkpoint, Epoch};
+pub use compact::Compaction;
 pub use data_dir::DataDir;
 pub use env::Env;
 pub use error::{Error, Result};
-pub use log::{Identity, Log, LogConfig, OpenHint, Quarantined, Report, SyncRound, SyncTarget, delete_folder};
+pub use log::{Identity, Log, LogConfig, OpenHint, Quarantined, Report, Swap, SyncRound, SyncTarget, delete_folder};
 pub use reader::{FileRange, LogReader, Slice, TimestampOffset};

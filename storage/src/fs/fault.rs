@@ -47,6 +47,8 @@ struct State {
     /// Changes of names since the last sync of their folder, in order.
     changes: Vec<Change>,
     failures: BTreeMap<Call, (u32, io::ErrorKind)>,
+    /// Calls that change something and still get through.
+    changes_left: Option<u32>,
     space: Option<u64>,
 }
 
@@ -114,6 +116,7 @@ impl FaultFs {
             durable: BTreeMap::new(),
             changes: Vec::new(),
             failures: BTreeMap::new(),
+            changes_left: None,
             space: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -122,6 +125,12 @@ impl FaultFs {
     /// The `nth` call of this kind from now on (1 is the next) fails once.
     pub fn fail(&self, call: Call, nth: u32, kind: io::ErrorKind) {
         self.state.lock().failures.insert(call, (nth, kind));
+    }
+
+    /// So many calls that change or sync something get through, and then none until the next [`FaultFs::crash`] or
+    /// [`FaultFs::kill`]: the process has ended there.
+    pub fn halt_after(&self, changes: u32) {
+        self.state.lock().changes_left = Some(changes);
     }
 
     /// From now on only so many bytes can be added to files; `None` lifts the limit.
@@ -139,6 +148,18 @@ impl FaultFs {
         let mut state = self.state.lock();
         state.process += 1;
         state.failures.clear();
+        state.changes_left = None;
+    }
+
+    fn may_change(&self) -> io::Result<()> {
+        match &mut self.state.lock().changes_left {
+            Some(0) => Err(io::Error::other("the process has ended")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     fn failure(&self, call: Call) -> io::Result<()> {
@@ -175,6 +196,7 @@ impl State {
         self.boot += 1;
         self.process += 1;
         self.failures.clear();
+        self.changes_left = None;
         let kept = self.draw(self.changes.len() as u64 + 1) as usize;
         for change in std::mem::take(&mut self.changes).into_iter().take(kept) {
             change.apply(&mut self.durable);
@@ -235,6 +257,9 @@ impl State {
 impl Fs for FaultFs {
     fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn File>> {
         self.failure(Call::Open)?;
+        if matches!(mode, Mode::Create | Mode::Replace) {
+            self.may_change()?;
+        }
         let file = real::open(path, mode)?;
         let mut state = self.state.lock();
         let node = match state.names.get(path) {
@@ -266,6 +291,7 @@ impl Fs for FaultFs {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.failure(Call::Rename)?;
+        self.may_change()?;
         let mut state = self.state.lock();
         fs::rename(from, to)?;
         if from.extension().is_none() && to.is_dir() {
@@ -287,6 +313,7 @@ impl Fs for FaultFs {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.may_change()?;
         let mut state = self.state.lock();
         fs::remove_file(path)?;
         state.change(Some(path.to_owned()), None);
@@ -303,6 +330,7 @@ impl Fs for FaultFs {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.failure(Call::SyncDir)?;
+        self.may_change()?;
         let mut state = self.state.lock();
         // A journal keeps the order: what came before the folder's last change goes with it.
         let last = state.changes.iter().rposition(|change| change.folder() == Some(path));
@@ -352,6 +380,7 @@ impl File for FaultFile {
 
     fn write_vectored_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
         self.alive(Call::Write)?;
+        self.fs.may_change()?;
         let mut bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
         let len = self.file.metadata()?.len();
         let mut state = self.fs.state.lock();
@@ -377,6 +406,7 @@ impl File for FaultFile {
 
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.alive(Call::Truncate)?;
+        self.fs.may_change()?;
         self.file.set_len(len)?;
         self.record(Pending::Truncate(len));
         Ok(())
@@ -384,6 +414,7 @@ impl File for FaultFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.alive(Call::Sync)?;
+        self.fs.may_change()?;
         let mut state = self.fs.state.lock();
         if let Some(node) = state.nodes.get_mut(&self.node) {
             for pending in std::mem::take(&mut node.pending) {

@@ -87,8 +87,8 @@ impl Log {
         let before = self.end();
         let Some(active) = &mut self.active else { return Err(invalid("the log has no active segment")) };
         let marks = active.indexer.marks;
-        let no_epochs = change.epochs.is_empty() && self.shared.epochs.load().is_empty();
-        let (taken, end) = plan(&self.config, active, before, no_epochs, frames, &mut change.epochs)?;
+        let known = change.epochs.last().or(self.shared.epochs.load().last()).map(|epoch| epoch.term);
+        let (taken, end) = plan(&self.config, active, before, known, frames, &mut change.epochs)?;
         let files = active.segment.open()?;
         write(&active.segment, &files, &active.indexer, &marks, &frames[..taken])?;
         let marks = active.indexer.marks;
@@ -148,6 +148,7 @@ impl Log {
             producers_checksum: 0,
             membership_index: self.membership.0,
             membership: self.membership.1.clone(),
+            cleaned: None,
         };
         if self.active.is_none() {
             self.make_folder()?;
@@ -225,7 +226,7 @@ fn plan(
     config: &LogConfig,
     active: &mut Active,
     mut end: End,
-    mut new_term: bool,
+    mut known_term: Option<u64>,
     frames: &[Bytes],
     epochs: &mut Vec<Epoch>,
 ) -> Result<(usize, End)> {
@@ -239,7 +240,9 @@ fn plan(
             return Err(invalid("a segment without a record has no room left"));
         }
         let term = header.partition_leader_epoch as u64;
-        if std::mem::take(&mut new_term) || term > end.term {
+        // The term of the entry before may be known only from its segment's header, once that entry is trimmed away.
+        if known_term.is_none_or(|known| known < term) {
+            known_term = Some(term);
             epochs.push(Epoch { term, first_index: end.next_index, first_offset: header.base_offset });
         }
         active.indexer.add(&header, config.index_interval_bytes);

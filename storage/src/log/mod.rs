@@ -5,10 +5,12 @@
 
 mod append;
 mod config;
+pub(crate) mod manifest;
 mod open;
 mod recover;
 mod rescan;
 mod shared;
+mod swap;
 mod sync;
 mod trim;
 mod truncate;
@@ -42,6 +44,7 @@ use crate::segment::indexer::Indexer;
 pub use config::LogConfig;
 pub use open::OpenHint;
 pub(crate) use shared::{Shared, View};
+pub use swap::Swap;
 pub use sync::{SyncRound, SyncTarget};
 
 /// Whose log it is. Written into each segment and checked when one is opened.

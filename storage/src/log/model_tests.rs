@@ -1,15 +1,16 @@
 //! The log against a `Vec`: whatever is done to it and whenever the power goes, what was synced is there and nothing else is
-//! ever read.
+//! ever read. Compaction leaves the latest record of each key at its offset, or has not happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use leat_protocol::records::{BatchHeader, Compression};
+use leat_protocol::records::{BatchHeader, Compression, Record, records};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::testing::*;
+use super::testing::{compact, *};
 use super::*;
 use crate::checkpoint::Checkpoint;
+use crate::compact::Config;
 use crate::error::Error;
 use crate::fs::FaultFs;
 
@@ -27,6 +28,10 @@ enum Step {
     Close,
     Truncate(u8),
     Trim(u8),
+    /// Cleans what the checkpoint covers, with room for so many keys, after so many ms.
+    Compact(u8, u8),
+    /// The same, and after so many calls to the disk the process or the power goes.
+    CompactAndEnd(u8, bool),
     NewTerm,
     Read(u8, u16),
     Search(u8),
@@ -42,10 +47,20 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Close),
         1 => any::<u8>().prop_map(Step::Truncate),
         1 => any::<u8>().prop_map(Step::Trim),
+        2 => (1u8..20, any::<u8>()).prop_map(|(keys, later)| Step::Compact(keys, later)),
+        1 => (0u8..60, any::<bool>()).prop_map(|(calls, power)| Step::CompactAndEnd(calls, power)),
         1 => Just(Step::NewTerm),
         3 => (any::<u8>(), any::<u16>()).prop_map(|(at, max)| Step::Read(at, max)),
         3 => any::<u8>().prop_map(Step::Search),
     ]
+}
+
+/// A record below the first entry: cleaned, or beside what was.
+#[derive(Debug, Clone, PartialEq)]
+struct Old {
+    record: Record,
+    /// First and last offset of its batch.
+    batch: (i64, i64),
 }
 
 struct Model {
@@ -61,8 +76,18 @@ struct Model {
     certain: u64,
     checkpoint: Option<Checkpoint>,
     log_start: i64,
+    /// What is left below the first entry; what the log start has passed may be missing from the log.
+    old: Vec<Old>,
+    /// By base offset of the batch.
+    horizons: HashMap<i64, i64>,
     term: i32,
     clock: i64,
+    now_ms: i64,
+}
+
+/// Segments of a few batches, so that there is something to clean.
+fn tiny() -> LogConfig {
+    LogConfig { segment_bytes: 1500, ..small() }
 }
 
 fn header(frame: &Bytes) -> BatchHeader {
@@ -73,7 +98,9 @@ impl Model {
     fn new(root: &Path, seed: u64) -> Self {
         let (env, fs) = fault_env(root, seed);
         let folder = root.join("t-0");
-        let log = Some(create(&env, &folder));
+        let mut log = create(&env, &folder);
+        log.set_config(tiny());
+        let log = Some(log);
         Self {
             env,
             fs,
@@ -84,8 +111,11 @@ impl Model {
             certain: 1,
             checkpoint: None,
             log_start: 0,
+            old: Vec::new(),
+            horizons: HashMap::new(),
             term: 1,
             clock: 0,
+            now_ms: NOW,
         }
     }
 
@@ -115,6 +145,8 @@ impl Model {
             }
             Step::Truncate(at) => self.truncate(at),
             Step::Trim(at) => self.trim(at),
+            Step::Compact(keys, later) => self.compact(keys, later),
+            Step::CompactAndEnd(calls, power) => self.compact_and_end(calls, power),
             Step::NewTerm => self.term += 1,
             Step::Read(at, max) => self.read(at, max),
             Step::Search(at) => self.search(at),
@@ -127,10 +159,8 @@ impl Model {
         let (mut offset, term) = (self.log().end_offset(), self.term);
         let (mut frames, mut index) = (Vec::new(), self.log().next_index());
         for count in counts {
-            let times: Vec<_> = (0..i64::from(*count)).map(|n| (self.clock * 7919 + n * 104_729) % 5000).collect();
-            self.clock += 1;
-            let frame = if times.is_empty() { control(offset, term) } else { batch(offset, term, codec, &times) };
-            offset += times.len() as i64;
+            let frame = self.frame(offset, term, codec, *count);
+            offset += i64::from(*count);
             self.entries.insert(index, frame.clone());
             self.history.entry(index).or_default().push(frame.clone());
             frames.push(frame);
@@ -138,6 +168,25 @@ impl Model {
         }
         self.log().append(&frames, NOW).unwrap();
         assert_eq!((self.log().next_index(), self.log().end_offset()), (index, offset));
+    }
+
+    /// A batch of records with keys of a few, some of them tombstones; a control frame for none.
+    fn frame(&mut self, offset: i64, term: i32, codec: Compression, count: u8) -> Bytes {
+        self.clock += 1;
+        if count == 0 {
+            return control(offset, term);
+        }
+        let draw = |n: i64| (self.clock * 7919 + n * 104_729).unsigned_abs();
+        let keys: Vec<_> = (0..i64::from(count)).map(|n| format!("key {}", draw(n) / 3 % 11)).collect();
+        let values: Vec<_> = (0..i64::from(count)).map(|n| format!("record {}", offset + n)).collect();
+        let rows: Vec<Row<'_>> = (0..usize::from(count))
+            .map(|n| {
+                let draw = draw(n as i64);
+                let value = (draw % 5 != 0).then_some(&*values[n]);
+                ((draw % 5000) as i64, Some(&*keys[n]), value)
+            })
+            .collect();
+        keyed(offset, term, codec, None, &rows)
     }
 
     fn sync(&mut self) {
@@ -176,7 +225,8 @@ impl Model {
         let log = Log::open(&self.env, &self.folder, identity(), small(), hint, &mut |index, _, frame| {
             assert_eq!(seen.insert(index, Bytes::copy_from_slice(frame)), None);
         });
-        let log = log.unwrap();
+        let mut log = log.unwrap();
+        log.set_config(tiny());
         let reader = log.reader();
         assert_eq!(log.report().quarantined, []);
         assert!(log.next_index() >= self.certain, "entries {}..{} are lost", log.next_index(), self.certain);
@@ -235,9 +285,95 @@ impl Model {
         self.check();
     }
 
-    /// Data batches in `from..until`, as a fetch must give them.
-    fn data(&self) -> impl Iterator<Item = &Bytes> {
-        self.entries.values().filter(|frame| !header(frame).is_entry())
+    /// What may be cleaned: up to the last checkpoint, or a new one.
+    fn limits(&mut self, new: bool) -> Option<crate::compact::Order> {
+        if new {
+            self.save_checkpoint();
+        }
+        Some(order(self.checkpoint.as_ref()?.applied, self.now_ms))
+    }
+
+    fn compact(&mut self, keys: u8, later: u8) {
+        self.now_ms += i64::from(later) * 10;
+        let Some(order) = self.limits(!later.is_multiple_of(4)) else { return };
+        let dirty = self.log().reader().clean_end().max(self.log_start);
+        let config = Config { keys_bytes_max: usize::from(keys) * 24, ..eager() };
+        if compact(self.log(), &config, order).unwrap().is_none() {
+            return;
+        }
+        let (first, until) = (self.log().reader().first_index(), self.log().reader().clean_end());
+        self.clean(first, dirty, until);
+        self.check();
+    }
+
+    /// What a pass leaves whose map went from `dirty` to `until`.
+    fn clean(&mut self, first: u64, dirty: i64, until: i64) {
+        let entries = self.entries.split_off(&first);
+        for frame in std::mem::replace(&mut self.entries, entries).values() {
+            self.old.extend(decode(frame));
+        }
+        let mapped = self.old.iter().filter(|old| (dirty..until).contains(&old.record.offset));
+        let latest: HashMap<_, _> = mapped.map(|old| (old.record.key.clone(), old.record.offset)).collect();
+        let (horizons, now_ms) = (&self.horizons, self.now_ms);
+        self.old.retain(|Old { record, batch }| {
+            let may_go = horizons.get(&batch.0).is_some_and(|horizon| *horizon <= now_ms);
+            record.offset >= until
+                || latest.get(&record.key).is_none_or(|latest| record.offset >= *latest)
+                    && (record.value.is_some() || !may_go)
+        });
+        for Old { record, batch } in &self.old {
+            if record.value.is_none() && batch.0 < until {
+                self.horizons.entry(batch.0).or_insert(now_ms + 1000);
+            }
+        }
+    }
+
+    /// Whatever a pass had come to when everything ended: no latest record is lost, and nothing is there that was not.
+    fn compact_and_end(&mut self, calls: u8, power: bool) {
+        let Some(order) = self.limits(!calls.is_multiple_of(4)) else { return };
+        self.sync();
+        self.fs.halt_after(calls.into());
+        // It fails, or was quick enough.
+        let _ = compact(self.log(), &eager(), order);
+        self.log = None;
+        if power {
+            self.fs.crash().unwrap()
+        } else {
+            self.fs.kill()
+        }
+        let before = self.records();
+        let hint = OpenHint { checkpoint: self.checkpoint.clone(), same_boot: !power };
+        let (log, _) = open(&self.env, &self.folder, hint).unwrap();
+        let first = log.reader().first_index();
+        self.entries.retain(|index, _| *index >= first);
+        let limit = self.entries.values().next().map_or(log.end_offset(), |frame| header(frame).base_offset);
+        // Of the log's own word: which records are left, and what their batches say.
+        self.old.clear();
+        for frame in frames(&log) {
+            if header(&frame).base_offset < limit {
+                self.old.extend(decode(&frame));
+                let horizon = header(&frame).delete_horizon_ms();
+                self.horizons.extend(horizon.map(|horizon| (header(&frame).base_offset, horizon)));
+            }
+        }
+        let start = log.reader().log_start_offset();
+        let left: Vec<_> =
+            self.records().into_iter().filter(|record| record.offset >= start.max(self.log_start)).collect();
+        assert!(left.iter().all(|record| before.contains(record)));
+        let latest: HashMap<_, _> = before.iter().map(|record| (record.key.clone(), record)).collect();
+        let now_ms = self.now_ms;
+        assert!(latest.values().filter(|record| record.offset >= self.log_start).all(|record| {
+            left.contains(record) || record.value.is_none() && self.horizons.values().any(|horizon| *horizon <= now_ms)
+        }));
+        drop(log);
+        self.reopen(!power);
+    }
+
+    /// Every record at or past the log start, as consumers must get them.
+    fn records(&self) -> Vec<Record> {
+        let young = self.entries.values().flat_map(decode);
+        let all = self.old.iter().cloned().chain(young).map(|old| old.record);
+        all.filter(|record| record.offset >= self.log_start).collect()
     }
 
     fn read(&mut self, at: u8, max: u16) {
@@ -251,22 +387,25 @@ impl Model {
             bytes.extend_from_slice(&range.read_to_bytes().unwrap());
         }
         assert_eq!(bytes.len() as u64, slice.len);
-        let mut rest = &bytes[..];
-        for frame in self.data().filter(|frame| header(frame).last_offset() >= from) {
-            if rest.is_empty() {
-                assert!(bytes.is_empty() || header(frame).base_offset >= slice.next_offset);
-                break;
-            }
-            assert!(header(frame).last_offset() < until);
-            rest = rest.strip_prefix(&frame[..]).unwrap();
+        let batches = split(bytes.clone().into());
+        assert!(batches.iter().all(|batch| header(batch).last_offset() < until && header(batch).last_offset() >= from));
+        let got: Vec<_> = batches.iter().flat_map(decode).map(|old| old.record).filter(|r| r.offset >= from).collect();
+        let expected: Vec<_> =
+            self.records().into_iter().filter(|r| (from..slice.next_offset).contains(&r.offset)).collect();
+        assert_eq!(got, expected);
+        // Young batches are sent byte for byte.
+        for batch in &batches {
+            let same =
+                |frame: &&Bytes| header(frame).base_offset == header(batch).base_offset && !header(frame).is_entry();
+            assert!(self.entries.values().find(same).is_none_or(|frame| frame == batch));
         }
-        assert!(rest.is_empty());
-        let fits = self.data().any(|frame| {
-            header(frame).base_offset <= from
-                && from <= header(frame).last_offset()
-                && header(frame).last_offset() < until
-        });
-        assert_eq!(!bytes.is_empty(), fits);
+        let young = self.entries.values().flat_map(decode);
+        let next = self.old.iter().cloned().chain(young).find(|old| old.record.offset >= from);
+        let fits = next.is_some_and(|old| old.batch.1 < until);
+        assert!(!bytes.is_empty() || !fits);
+        // A cleaned batch goes on behind its last record.
+        let cleaned = self.entries.values().next().is_none_or(|frame| from < header(frame).base_offset);
+        assert!(bytes.is_empty() || fits || cleaned);
         for outside in [start - 1, end + 1] {
             assert!(matches!(reader.read(outside, end, 1, true), Err(Error::OffsetOutOfRange { .. })));
         }
@@ -276,15 +415,8 @@ impl Model {
         let reader = self.log().reader();
         let until = self.log_start + (reader.end_offset() - self.log_start) * i64::from(at % 16) / 15;
         let asked = i64::from(at) * 20;
-        let mut records = Vec::new();
-        for frame in self.data() {
-            for record in leat_protocol::records::records(frame, 1 << 20).unwrap() {
-                let record = record.unwrap();
-                if record.offset >= self.log_start && record.offset < until {
-                    records.push((record.offset, record.timestamp));
-                }
-            }
-        }
+        let records = self.records().into_iter().filter(|record| record.offset < until);
+        let records: Vec<_> = records.map(|record| (record.offset, record.timestamp)).collect();
         let found = reader.offset_for_timestamp(asked, until).unwrap().map(|found| (found.offset, found.timestamp));
         assert_eq!(found, records.iter().copied().find(|(_, time)| *time >= asked));
         let max = records.iter().map(|(_, time)| *time).max();
@@ -307,7 +439,28 @@ impl Model {
         }
         assert_eq!(reader.log_start_offset(), self.log_start);
         assert_eq!(reader.last_entry(), log.last_entry());
+        assert_eq!(consume(log), self.records());
     }
+}
+
+/// The records of a frame.
+fn decode(frame: &Bytes) -> Vec<Old> {
+    let batch = (header(frame).base_offset, header(frame).last_offset());
+    let all = records(frame, 1 << 20).unwrap();
+    all.map(|record| Old { record: record.unwrap(), batch }).collect()
+}
+
+fn split(mut bytes: Bytes) -> Vec<Bytes> {
+    let mut batches = Vec::new();
+    while !bytes.is_empty() {
+        batches.push(bytes.split_to(header(&bytes).size()));
+    }
+    batches
+}
+
+/// Every data batch that a consumer gets.
+fn frames(log: &Log) -> Vec<Bytes> {
+    split(fetch_all(log).into())
 }
 
 proptest! {

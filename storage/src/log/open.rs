@@ -9,6 +9,7 @@ use std::time::Instant;
 use leat_protocol::records::BatchHeader;
 
 use super::append::Change;
+use super::manifest::{Manifest, Swapped};
 use super::recover::{Recovered, Recovery};
 use super::{Identity, Log, LogConfig, Report, Shared, View, sync};
 use crate::checkpoint::Checkpoint;
@@ -34,6 +35,7 @@ pub(super) struct Listing {
     /// Base offsets of segments that have a log, and of quarantined ones.
     pub(super) segments: BTreeSet<i64>,
     pub(super) quarantined: BTreeSet<i64>,
+    pub(super) manifest: Option<Manifest>,
 }
 
 impl Log {
@@ -49,7 +51,7 @@ impl Log {
         first_index: u64,
         first_offset: i64,
     ) -> Result<Self> {
-        let listing = Listing::read(env, folder)?;
+        let listing = Listing::read(env, folder, &identity)?;
         if !listing.segments.is_empty() || !listing.quarantined.is_empty() {
             return Err(Error::io("create a log in", folder, io::ErrorKind::AlreadyExists.into()));
         }
@@ -71,7 +73,7 @@ impl Log {
     ) -> Result<Self> {
         let start = Instant::now();
         let folder: Arc<Path> = folder.into();
-        let listing = Listing::read(env, &folder)?;
+        let listing = Listing::read(env, &folder, &identity)?;
         let recovered = Recovery::new(env, &folder, identity, config, hint, listing).run(on_entry)?;
         let mut log = Self::assemble(env, folder, identity, config, recovered);
         log.go_on_behind_damage()?;
@@ -81,8 +83,9 @@ impl Log {
     }
 
     fn assemble(env: &Env, folder: Arc<Path>, identity: Identity, config: LogConfig, recovered: Recovered) -> Self {
-        let Recovered { segments, gaps, active, epochs, log_start, first_index, previous_term, .. } = recovered;
-        let view = View { segments, gaps, first_index, previous_term };
+        let Recovered { segments, gaps, active, epochs, log_start, first_index, previous_term, clean_end, .. } =
+            recovered;
+        let view = View { segments, gaps, first_index, previous_term, clean_end };
         let shared = Shared::new(view, epochs, log_start, recovered.end_offset, recovered.next_index);
         let indexed = active.as_ref().filter(|_| recovered.indexes_durable).map(sync::indexed);
         let mut dirty = sync::Dirty::from_synced(recovered.synced, indexed);
@@ -119,10 +122,12 @@ impl Log {
 }
 
 impl Listing {
-    /// Lists `folder` and removes what an earlier process left half done.
-    fn read(env: &Env, folder: &Path) -> Result<Self> {
-        let mut listing = Self::default();
-        let mut indexes = Vec::new();
+    /// Lists `folder`, and finishes or removes what an earlier process left half done.
+    fn read(env: &Env, folder: &Path, identity: &Identity) -> Result<Self> {
+        let manifest = Manifest::load(env, folder, identity)?;
+        let mut listing = Self { manifest, ..Self::default() };
+        let swap = manifest.and_then(|manifest| manifest.swap);
+        let (mut indexes, mut cleaned) = (Vec::new(), Vec::new());
         let names = match env.fs.list(folder) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(listing),
             other => other.map_err(|e| Error::io("list", folder, e))?,
@@ -136,9 +141,13 @@ impl Listing {
                 Name::Quarantined(base, Part::Log) => {
                     listing.quarantined.insert(base);
                 }
-                Name::New => remove(env, &folder.join(entry.name))?,
+                Name::Cleaned(base, part) if swap.is_some_and(|swap| swap.base_offset == base) => cleaned.push(part),
+                Name::New | Name::Cleaned(..) => remove(env, &folder.join(entry.name))?,
                 Name::Quarantined(..) | Name::Other => {}
             }
+        }
+        if let Some(swap) = swap {
+            listing.finish(env, folder, &swap, cleaned)?;
         }
         for (base, part) in indexes {
             if !listing.segments.contains(&base) {
@@ -146,6 +155,21 @@ impl Listing {
             }
         }
         Ok(listing)
+    }
+}
+
+impl Listing {
+    fn finish(&mut self, env: &Env, folder: &Path, swap: &Swapped, cleaned: Vec<Part>) -> Result<()> {
+        let replaced: Vec<i64> = self.segments.iter().copied().filter(|base| swap.covers(*base)).collect();
+        if cleaned.contains(&Part::Log) {
+            self.segments.insert(swap.base_offset);
+        }
+        self.segments.retain(|base| !swap.covers(*base));
+        if cleaned.is_empty() && replaced.is_empty() {
+            return Ok(());
+        }
+        swap.finish(env, folder, cleaned, replaced)?;
+        env.fs.sync_dir(folder).map_err(|e| Error::io("sync", folder, e))
     }
 }
 
@@ -167,6 +191,7 @@ impl Recovered {
             log_start: first_offset,
             first_index,
             previous_term,
+            clean_end: first_offset,
             next_index: first_index,
             end_offset: first_offset,
             last_term: previous_term,

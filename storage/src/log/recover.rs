@@ -17,7 +17,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::fs::Mode;
 use crate::segment::Segment;
-use crate::segment::header::SegmentHeader;
+use crate::segment::header::{Cleaned, SegmentHeader};
 use crate::segment::name::{self, Part};
 use crate::segment::scan::Bad;
 
@@ -31,6 +31,7 @@ pub(super) struct Recovered {
     pub(super) log_start: i64,
     pub(super) first_index: u64,
     pub(super) previous_term: u64,
+    pub(super) clean_end: i64,
     pub(super) next_index: u64,
     pub(super) end_offset: i64,
     pub(super) last_term: u64,
@@ -109,13 +110,14 @@ impl<'a> Recovery<'a> {
         self.hint.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.applied)
     }
 
-    /// The last segment that begins at or before the entry after the checkpoint; what comes before needs no look.
+    /// The segment that holds the checkpoint's last entry; what comes before needs no look. Where that entry is its last, its
+    /// last time entry may be missing: it was made when the next segment was, and may not have been synced.
     fn first_to_scan(&self, segments: &[Arc<Segment>]) -> usize {
         if self.hint.checkpoint.is_none() {
             return 0;
         }
-        let next = self.applied() + 1;
-        let begins_before = |segment: &Arc<Segment>| segment.header().is_ok_and(|header| header.first_index <= next);
+        let applied = self.applied();
+        let begins_before = |segment: &Arc<Segment>| segment.header().is_ok_and(|header| header.first_index <= applied);
         segments.iter().rposition(begins_before).unwrap_or(0)
     }
 
@@ -139,6 +141,12 @@ impl<'a> Recovery<'a> {
             Some(Err(e)) => return Err(e),
         }
         (self.out.next_index, self.out.last_term) = (self.out.first_index, self.out.previous_term);
+        if let Some(manifest) = &self.listing.manifest {
+            self.out.clean_end = manifest.clean_end;
+            if manifest.first_index > self.out.first_index {
+                (self.out.first_index, self.out.previous_term) = (manifest.first_index, manifest.previous_term);
+            }
+        }
         let start = segments.first().map_or(self.out.log_start, |segment| segment.base_offset);
         self.out.end_offset = start;
         if let Some(Ok(header)) = segments.get(first).map(|segment| segment.header()) {
@@ -172,6 +180,9 @@ impl<'a> Recovery<'a> {
         header.check(&path, &self.identity, segment.base_offset)?;
         if let Some(then) = self.check_continuity(segment, &header, kept)? {
             return Ok(then);
+        }
+        if let Some(cleaned) = header.cleaned {
+            return Ok(self.pass_cleaned(segment, &header, cleaned, kept));
         }
         let rescan = Rescan {
             env: self.env,
@@ -224,6 +235,28 @@ impl<'a> Recovery<'a> {
         kept.push(grown.clone());
         self.out.active = Some(Active { segment: grown, indexer, created_ms });
         Ok(Then::DropRest)
+    }
+
+    /// A cleaned segment holds no entry, and was synced before it got its name. The log never ends in one: the next append
+    /// makes a segment.
+    fn pass_cleaned(
+        &mut self,
+        segment: &Arc<Segment>,
+        header: &SegmentHeader,
+        cleaned: Cleaned,
+        kept: &mut Vec<Arc<Segment>>,
+    ) -> Then {
+        let Cleaned { next_index, end_offset, last_term } = cleaned;
+        if self.hint.checkpoint.is_none() && self.out.epochs.last().is_none_or(|epoch| epoch.term < last_term) {
+            let (first_index, first_offset) = (header.first_index, header.base_offset);
+            self.out.epochs.push(Epoch { term: last_term, first_index, first_offset });
+        }
+        (self.out.next_index, self.out.end_offset, self.out.last_term) = (next_index, end_offset, last_term);
+        if header.membership_index > self.out.membership.0 {
+            self.out.membership = (header.membership_index, header.membership.clone());
+        }
+        kept.push(segment.clone());
+        Then::GoOn
     }
 
     /// A segment must go on where the one before it ended.
@@ -280,6 +313,9 @@ impl<'a> Recovery<'a> {
     /// The log ends in a segment that was taken for a sealed one.
     fn reopen_last(&mut self, kept: &mut [Arc<Segment>]) -> Result<()> {
         let Some(last) = kept.last_mut() else { return Ok(()) };
+        if last.header()?.cleaned.is_some() {
+            return Ok(());
+        }
         let active = super::truncate::restore(self.env, self.folder, last, self.config.index_interval_bytes, None)?;
         *last = active.segment.clone();
         self.out.active = Some(active);
@@ -382,7 +418,7 @@ impl<'a> Recovery<'a> {
             self.out.last_term = checkpoint.term_at_applied;
             self.out.active = None;
         }
-        if self.out.segments.is_empty() {
+        if self.out.segments.is_empty() || self.out.first_index > self.out.next_index {
             self.out.first_index = self.out.next_index;
             self.out.previous_term = self.out.last_term;
         }

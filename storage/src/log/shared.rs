@@ -10,7 +10,8 @@ use crate::checkpoint::Epoch;
 use crate::error::{Error, Result};
 use crate::segment::Segment;
 
-/// The segments of a log at some moment, ascending.
+/// The segments of a log at some moment, ascending. Entries may begin behind the first segment: those of cleaned ones are
+/// gone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     pub(crate) segments: Vec<Arc<Segment>>,
@@ -18,6 +19,8 @@ pub(crate) struct View {
     /// Raft index of the first entry that can be read, and the term of the one before it.
     pub(crate) first_index: u64,
     pub(crate) previous_term: u64,
+    /// Below this offset no key has two records.
+    pub(crate) clean_end: i64,
 }
 
 /// A range that was set aside.

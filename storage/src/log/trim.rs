@@ -51,7 +51,10 @@ impl Log {
         self.publish_view(|view| {
             view.segments.drain(..gone);
             view.gaps.retain(|gap| gap.until > start);
-            (view.first_index, view.previous_term) = (first_index, previous_term);
+            // Where the first that stays is a cleaned one, entries begin behind it.
+            if first_index > view.first_index {
+                (view.first_index, view.previous_term) = (first_index, previous_term);
+            }
         });
         // The first that stays must describe the log for good before those that did so go.
         if let Some(first) = view.segments.get(gone).filter(|_| gone > 0) {

@@ -1,11 +1,14 @@
 //! Fetch: an offset and a limit to ranges of a file. Control frames' bytes are left out; nothing of the data is read.
 
+use std::sync::Arc;
+
+use leat_protocol::records::BatchHeader;
+
 use super::{FileRange, LogReader, Opened};
 use crate::error::{Error, Result};
 use crate::log::View;
-use crate::segment::index;
 use crate::segment::name::Part;
-use crate::segment::scan;
+use crate::segment::{Segment, index, scan};
 
 /// Whole data batches of one segment.
 #[derive(Debug, Clone, Default)]
@@ -38,12 +41,7 @@ impl LogReader {
             return Ok(nothing);
         }
         let Some(place) = view.place_of(from) else { return out_of_range };
-        let opened = Opened::new(&view.segments[place])?;
-        let Some((position, first)) = opened.locate(from)? else {
-            let (from, until) =
-                (opened.extent.end_offset, view.segments.get(place + 1).map_or(end, |next| next.base_offset));
-            return Err(Error::Quarantined { from, until, path: opened.segment.path(Part::Log) });
-        };
+        let Some((opened, position, first)) = find(&view.segments[place..], from, end)? else { return Ok(nothing) };
         if first.base_offset >= until {
             return Ok(nothing);
         }
@@ -60,6 +58,23 @@ impl LogReader {
         opened.add_ranges(&entries, position, stop, &mut slice);
         Ok(slice)
     }
+}
+
+/// The batch that holds `from`, which lies in the first of `segments`, or the next one behind a hole that compaction has
+/// left. `end` is that of the log.
+fn find(segments: &[Arc<Segment>], from: i64, end: i64) -> Result<Option<(Opened, u32, BatchHeader)>> {
+    for (n, segment) in segments.iter().enumerate() {
+        let opened = Opened::new(segment)?;
+        if let Some((position, first)) = opened.locate(from)? {
+            return Ok(Some((opened, position, first)));
+        }
+        let until = segments.get(n + 1).map_or(end, |next| next.base_offset);
+        let from = opened.extent.end_offset;
+        if from < until {
+            return Err(Error::Quarantined { from, until, path: segment.path(Part::Log) });
+        }
+    }
+    Ok(None)
 }
 
 /// The end of the last frame that ends at most `max_bytes` after `position`: where the next one begins, or `limit`.

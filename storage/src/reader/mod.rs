@@ -32,7 +32,7 @@ pub struct LogReader {
 
 /// A segment with its files and how far they are written.
 #[derive(Debug)]
-struct Opened {
+pub(crate) struct Opened {
     segment: Arc<Segment>,
     files: Arc<Files>,
     extent: Extent,
@@ -53,7 +53,12 @@ impl LogReader {
         self.shared.end_offset()
     }
 
-    /// Raft index of the first entry; of the next one where there is none.
+    /// Where the part ends that compaction has cleaned: below it no key has two records.
+    pub fn clean_end(&self) -> i64 {
+        self.shared.view.load().clean_end
+    }
+
+    /// Raft index of the first entry, which may lie behind the first record; of the next one where there is none.
     pub fn first_index(&self) -> u64 {
         self.shared.view.load().first_index
     }
@@ -109,7 +114,7 @@ impl LogReader {
     }
 
     /// Looks into the log as it is now; again where a file was deleted under the look.
-    fn look<R>(&self, look: impl Fn(&View) -> Result<R>) -> Result<R> {
+    pub(crate) fn look<R>(&self, look: impl Fn(&View) -> Result<R>) -> Result<R> {
         let mut view = self.view()?;
         loop {
             match look(&view) {
@@ -149,13 +154,17 @@ pub(crate) fn place_of_index(segments: &[Arc<Segment>], index: u64) -> Result<us
 }
 
 impl Opened {
-    fn new(segment: &Arc<Segment>) -> Result<Self> {
+    pub(crate) fn new(segment: &Arc<Segment>) -> Result<Self> {
         let files = segment.open()?;
         Ok(Self { segment: segment.clone(), files, extent: segment.extent() })
     }
 
     /// Walks the headers of data batches and control frames from `position` on.
-    fn walk<R>(&self, position: u32, mut found: impl FnMut(u32, &BatchHeader) -> Option<R>) -> Result<Option<R>> {
+    pub(crate) fn walk<R>(
+        &self,
+        position: u32,
+        mut found: impl FnMut(u32, &BatchHeader) -> Option<R>,
+    ) -> Result<Option<R>> {
         let path = self.segment.path(Part::Log);
         let mut headers = Headers::new(&path, &*self.files.log, position, self.extent.log_len);
         while let Some((position, header)) = headers.next()? {
@@ -167,12 +176,13 @@ impl Opened {
     }
 
     /// Where the first entry lies.
-    fn begin(&self) -> Result<u32> {
+    pub(crate) fn begin(&self) -> Result<u32> {
         let entries = self.segment.entries(&self.files, &self.extent)?;
         Ok(if entries.is_empty() { self.extent.log_len } else { index::entry_at(&entries, 0).0 })
     }
 
-    /// Position and header of the data batch that holds `offset`; none past the segment's last record.
+    /// Position and header of the data batch that holds `offset`, or of the next one where compaction has left a hole; none
+    /// past the segment's last record.
     fn locate(&self, offset: i64) -> Result<Option<(u32, BatchHeader)>> {
         let relative = u32::try_from(offset - self.segment.base_offset).unwrap_or(0);
         let indexed = self.segment.index(&self.files, &self.extent)?;
@@ -184,8 +194,11 @@ impl Opened {
             (!header.is_entry() && header.last_offset() >= offset).then_some((position, *header))
         })?;
         match located {
-            // Offsets have no holes: an index that leads past the batch is not this log's.
-            Some((_, header)) if header.base_offset > offset.max(self.segment.base_offset) => {
+            // What was appended has no holes: an index that leads past the batch is not this log's.
+            Some((_, header))
+                if header.base_offset > offset.max(self.segment.base_offset)
+                    && self.segment.header()?.cleaned.is_none() =>
+            {
                 Err(Error::corrupt(&self.segment.path(Part::Index), 0, format!("it leads past offset {offset}")))
             }
             located => Ok(located),

@@ -93,7 +93,7 @@ impl Opened {
         }
         let mut failed = None;
         let found = self.walk(position, |position, header| {
-            if header.is_entry() || header.max_timestamp < timestamp || header.last_offset() < start {
+            if header.records_count == 0 || header.max_timestamp < timestamp || header.last_offset() < start {
                 return None;
             }
             match self.first_in_batch(position, header, timestamp, start) {
@@ -119,7 +119,9 @@ impl Opened {
         start: i64,
     ) -> Result<Option<TimestampOffset>> {
         let leader_epoch = header.partition_leader_epoch;
-        if header.timestamp_type() == TimestampType::LogAppendTime {
+        // Where compaction has left records out, the first one must be looked for.
+        let dense = header.records_count == header.last_offset_delta.wrapping_add(1);
+        if header.timestamp_type() == TimestampType::LogAppendTime && dense {
             let offset = header.base_offset.max(start);
             return Ok(Some(TimestampOffset { offset, timestamp: header.max_timestamp, leader_epoch }));
         }
@@ -165,6 +167,9 @@ impl Opened {
         self.walk(position, |position, header| {
             if header.base_offset >= until {
                 return Some(());
+            }
+            if header.records_count == 0 {
+                return None;
             }
             if header.base_offset >= start && header.last_offset() < until {
                 max = max.max(header.max_timestamp);

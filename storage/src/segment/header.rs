@@ -13,7 +13,9 @@ use crate::frame::{self, Fields};
 use crate::fs::{self, File};
 use crate::log::Identity;
 
+/// Of a segment as it was appended, and of one that compaction wrote.
 const VERSION: u16 = 1;
+const VERSION_CLEANED: u16 = 2;
 /// Enough for the frame with any usual membership; a longer one is read in a second call.
 const READ_FIRST: usize = 512;
 /// A membership of that size would be that of a million voters.
@@ -34,13 +36,24 @@ pub(crate) struct SegmentHeader {
     pub(crate) producers_checksum: u32,
     pub(crate) membership_index: u64,
     pub(crate) membership: Bytes,
+    /// What a cleaned segment stands for; its frames no longer tell.
+    pub(crate) cleaned: Option<Cleaned>,
+}
+
+/// Where the entries end that a cleaned segment replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cleaned {
+    pub(crate) next_index: u64,
+    pub(crate) end_offset: i64,
+    pub(crate) last_term: u64,
 }
 
 impl SegmentHeader {
     /// The whole frame.
     pub(crate) fn encode(&self) -> Bytes {
         let mut payload = Vec::with_capacity(94 + self.membership.len());
-        payload.extend_from_slice(&VERSION.to_be_bytes());
+        let version = if self.cleaned.is_some() { VERSION_CLEANED } else { VERSION };
+        payload.extend_from_slice(&version.to_be_bytes());
         payload.extend_from_slice(self.identity.topic_id.as_bytes());
         payload.extend_from_slice(&self.identity.partition.to_be_bytes());
         payload.extend_from_slice(&self.identity.replica_id.to_be_bytes());
@@ -53,6 +66,11 @@ impl SegmentHeader {
         payload.extend_from_slice(&self.producers_checksum.to_be_bytes());
         payload.extend_from_slice(&self.membership_index.to_be_bytes());
         frame::put_bytes(&mut payload, &self.membership);
+        if let Some(Cleaned { next_index, end_offset, last_term }) = self.cleaned {
+            payload.extend_from_slice(&next_index.to_be_bytes());
+            payload.extend_from_slice(&end_offset.to_be_bytes());
+            payload.extend_from_slice(&last_term.to_be_bytes());
+        }
         let term = i32::try_from(self.previous_term).unwrap_or(i32::MAX);
         entry::frame(EntryKind::SegmentHeader, self.base_offset, term, &payload)
     }
@@ -86,12 +104,13 @@ impl SegmentHeader {
         };
         let mut fields = Fields::new(path, payload);
         let version = fields.u16()?;
-        if version > VERSION {
-            return Err(Error::NewerFormat { path: path.to_owned(), found: version.into(), known: VERSION.into() });
+        if version > VERSION_CLEANED {
+            let known = VERSION_CLEANED.into();
+            return Err(Error::NewerFormat { path: path.to_owned(), found: version.into(), known });
         }
         let topic_id = Uuid::from_bytes(fields.array()?);
         let identity = Identity { topic_id, partition: fields.i32()?, replica_id: fields.u64()? };
-        let header = Self {
+        let mut header = Self {
             identity,
             base_offset: fields.i64()?,
             first_index: fields.u64()?,
@@ -102,7 +121,16 @@ impl SegmentHeader {
             producers_checksum: fields.u32()?,
             membership_index: fields.u64()?,
             membership: Bytes::copy_from_slice(fields.bytes()?),
+            cleaned: None,
         };
+        if version == VERSION_CLEANED {
+            let cleaned = Cleaned { next_index: fields.u64()?, end_offset: fields.i64()?, last_term: fields.u64()? };
+            let span = cleaned.end_offset.wrapping_sub(header.base_offset);
+            if cleaned.next_index < header.first_index || u32::try_from(span).is_err() {
+                return Err(Error::corrupt(path, 0, "a cleaned segment ends before it begins"));
+            }
+            header.cleaned = Some(cleaned);
+        }
         fields.end()?;
         Ok(header)
     }
@@ -144,7 +172,13 @@ impl fmt::Display for SegmentHeader {
             self.created_ms,
             self.membership_index,
             self.membership.len()
-        )
+        )?;
+        match self.cleaned {
+            Some(Cleaned { next_index, end_offset, .. }) => {
+                write!(f, ", cleaned up to entry {next_index} and offset {end_offset}")
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -165,6 +199,7 @@ mod tests {
             producers_checksum: 10,
             membership_index: 11,
             membership: Bytes::from_static(b"mm"),
+            cleaned: None,
         }
     }
 
@@ -183,6 +218,24 @@ mod tests {
         assert_eq!(frame[61..], body);
         let header = BatchHeader::parse(&frame).unwrap();
         assert_eq!((header.base_offset, header.partition_leader_epoch, header.last_offset()), (4, 7, 3));
+    }
+
+    #[test]
+    fn a_cleaned_segment_says_where_it_ends() {
+        let cleaned = Cleaned { next_index: 20, end_offset: 30, last_term: 9 };
+        let header = SegmentHeader { cleaned: Some(cleaned), ..example() };
+        let frame = header.encode();
+        let plain = example().encode();
+        assert_eq!(frame[62..64], [0, 2]);
+        assert_eq!(frame[64..plain.len()], plain[64..]);
+        let mut more = Vec::new();
+        for n in [20u64, 30, 9] {
+            more.extend_from_slice(&n.to_be_bytes());
+        }
+        assert_eq!(frame[plain.len()..], more);
+        assert_eq!(SegmentHeader::decode(Path::new("x"), &frame).unwrap(), header);
+        let backwards = SegmentHeader { cleaned: Some(Cleaned { end_offset: 3, ..cleaned }), ..example() };
+        assert!(SegmentHeader::decode(Path::new("x"), &backwards.encode()).is_err());
     }
 
     #[test]

@@ -68,7 +68,8 @@ impl Indexer {
         marks.entries += 1;
         if !control {
             let last_offset = header.last_offset();
-            if header.max_timestamp > marks.max_timestamp {
+            // A batch that compaction has emptied has no record at its time.
+            if header.max_timestamp > marks.max_timestamp && header.records_count != 0 {
                 marks.max_timestamp = header.max_timestamp;
                 marks.max_timestamp_offset = last_offset;
             }

@@ -20,6 +20,7 @@ pub(crate) mod name;
 pub(crate) mod rebuild;
 pub(crate) mod scan;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -58,9 +59,19 @@ pub(crate) struct Segment {
     index: AtomicU32,
     max_timestamp: AtomicI64,
     files: ArcSwapOption<Files>,
-    opening: Mutex<()>,
+    opening: Mutex<Opening>,
     used: AtomicBool,
     pub(crate) checked: Checked,
+    /// Its files have no name yet, so they stay open.
+    pinned: AtomicBool,
+}
+
+/// What may be opened under a segment's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    Its,
+    /// Another segment's files: it was replaced.
+    Others,
 }
 
 /// The open files of a segment.
@@ -106,9 +117,10 @@ impl Segment {
             index: AtomicU32::new(0),
             max_timestamp: AtomicI64::new(-1),
             files: ArcSwapOption::empty(),
-            opening: Mutex::new(()),
+            opening: Mutex::new(Opening::Its),
             used: AtomicBool::new(false),
             checked: Checked::nothing(),
+            pinned: AtomicBool::new(false),
         }
     }
 
@@ -129,8 +141,43 @@ impl Segment {
         segment
     }
 
+    /// A segment that compaction has written and nobody can find by its name until [`Segment::unpin`].
+    pub(crate) fn pinned(
+        env: &Env,
+        folder: &Arc<Path>,
+        header: SegmentHeader,
+        marks: &Marks,
+        end_offset: i64,
+        log: Arc<dyn File>,
+        indexes: [IndexFile; 3],
+    ) -> Self {
+        let segment = Self::growing(env, folder, header, marks, end_offset);
+        segment.seal();
+        let [index, timeindex, entries] = indexes;
+        segment.files.store(Some(Arc::new(Files { log, index, timeindex, entries })));
+        segment.pinned.store(true, Ordering::Release);
+        segment.checked.written_from(0);
+        segment
+    }
+
+    /// Its files have their names now and may be closed.
+    pub(crate) fn unpin(self: &Arc<Self>) {
+        self.pinned.store(false, Ordering::Release);
+        self.env.open_files.opened(self);
+    }
+
+    /// Another segment takes its names: it never opens again. Who has its files open reads on.
+    pub(crate) fn retire(&self) {
+        *self.opening.lock() = Opening::Others;
+    }
+
     pub(crate) fn path(&self, part: Part) -> PathBuf {
         name::path(&self.folder, self.base_offset, part)
+    }
+
+    /// Where it lies and whose it is.
+    pub(crate) fn place(&self) -> (Env, Arc<Path>, Identity) {
+        (self.env.clone(), self.folder.clone(), self.identity)
     }
 
     /// Lets readers see what was written. Only the writer calls it, and only with more than before.
@@ -203,6 +250,10 @@ impl Segment {
         if let Some(files) = self.files.load_full() {
             return Ok(files);
         }
+        if *guard == Opening::Others {
+            // Whoever looked for it finds the one that has replaced it.
+            return Err(Error::io("open", &self.path(Part::Log), io::ErrorKind::NotFound.into()));
+        }
         let files =
             if self.growing.load(Ordering::Acquire) { self.open_growing(Mode::Write)? } else { self.open_sealed()? };
         let files = Arc::new(files);
@@ -251,7 +302,7 @@ impl Segment {
         header.check(&log_path, &self.identity, self.base_offset)?;
         let header = self.header.get_or_init(|| header);
         let files = match self.map_indexes(log.clone()) {
-            Ok(mapped) => match self.load(&mapped) {
+            Ok(mapped) => match self.load(&mapped, header, header_len) {
                 Ok(()) => mapped,
                 Err(what) => {
                     tracing::warn!(log = %log_path.display(), what, "indexes do not fit the log and are made again");
@@ -275,7 +326,7 @@ impl Segment {
         // They may have fewer entries than the lost ones had.
         self.loaded.store(false, Ordering::Release);
         let files = self.map_indexes(log)?;
-        self.load(&files).map_err(|what| Error::corrupt(&self.path(Part::Log), 0, what))?;
+        self.load(&files, header, header_len).map_err(|what| Error::corrupt(&self.path(Part::Log), 0, what))?;
         Ok(files)
     }
 
@@ -302,7 +353,7 @@ impl Segment {
     }
 
     /// Checks the indexes of a sealed segment against its log and learns its extent from them.
-    fn load(&self, files: &Files) -> Result<(), &'static str> {
+    fn load(&self, files: &Files, header: &SegmentHeader, header_len: u32) -> Result<(), &'static str> {
         if self.loaded.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -311,15 +362,20 @@ impl Segment {
         let log_len = files.log.stat().map_err(|_| "its log has no length")?.len;
         let log_len = u32::try_from(log_len).map_err(|_| "its log is longer than 4 GiB")?;
         index::check(&index, &timeindex, &entries, log_len)?;
-        let Some(last) = (entries.len() / ENTRY_LEN).checked_sub(1) else {
-            return Err("its .entries is empty");
+        let (end, next_offset) = match (entries.len() / ENTRY_LEN).checked_sub(1) {
+            Some(last) => {
+                let (position, _) = index::entry_at(&entries, last);
+                let frame = scan::header_at(&*files.log, position).map_err(|_| "its last entry is not a frame")?;
+                (position as usize + frame.size(), frame.next_offset())
+            }
+            None if header.cleaned.is_some() => (header_len as usize, self.base_offset),
+            None => return Err("its .entries is empty"),
         };
-        let (position, _) = index::entry_at(&entries, last);
-        let frame = scan::header_at(&*files.log, position).map_err(|_| "its last entry is not a frame")?;
-        if position as usize + frame.size() != log_len as usize {
+        if end != log_len as usize {
             return Err("its last entry does not end where its log ends");
         }
-        let next = (frame.next_offset() - self.base_offset) as u64;
+        let next_offset = header.cleaned.map_or(next_offset, |cleaned| cleaned.end_offset);
+        let next = (next_offset - self.base_offset) as u64;
         if next > u64::from(u32::MAX) {
             return Err("its last entry has an offset out of range");
         }
@@ -369,6 +425,8 @@ impl Segment {
 
     /// Gives the files back; who still uses them keeps them.
     pub(crate) fn close_files(&self) {
-        self.files.store(None);
+        if !self.pinned.load(Ordering::Acquire) {
+            self.files.store(None);
+        }
     }
 }

@@ -35,6 +35,9 @@ impl fmt::Display for Part {
 /// The suffix after the file's own name once it failed a check.
 pub(crate) const QUARANTINED: &str = ".quarantined";
 
+/// The suffix of what compaction has written, until it is swapped in.
+pub(crate) const CLEANED: &str = ".cleaned";
+
 /// `<folder>/<base offset>.<part>`
 pub(crate) fn path(folder: &Path, base_offset: i64, part: Part) -> PathBuf {
     folder.join(format!("{base_offset:020}.{part}"))
@@ -45,11 +48,17 @@ pub(crate) fn quarantined_path(folder: &Path, base_offset: i64, part: Part) -> P
     folder.join(format!("{base_offset:020}.{part}{QUARANTINED}"))
 }
 
+/// `<folder>/<base offset>.<part>.cleaned`
+pub(crate) fn cleaned_path(folder: &Path, base_offset: i64, part: Part) -> PathBuf {
+    folder.join(format!("{base_offset:020}.{part}{CLEANED}"))
+}
+
 /// What a name in a partition's folder says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
     Segment(i64, Part),
     Quarantined(i64, Part),
+    Cleaned(i64, Part),
     /// Being written when the process ended.
     New,
     Other,
@@ -59,10 +68,10 @@ pub(crate) fn parse(name: &str) -> Name {
     if name.ends_with(".new") {
         return Name::New;
     }
-    let (name, quarantined) = match name.strip_suffix(QUARANTINED) {
-        Some(rest) => (rest, true),
-        None => (name, false),
-    };
+    type Made = fn(i64, Part) -> Name;
+    let kinds = [(QUARANTINED, Name::Quarantined as Made), (CLEANED, Name::Cleaned)];
+    let special = kinds.into_iter().find_map(|(suffix, made)| Some((name.strip_suffix(suffix)?, made)));
+    let (name, made) = special.unwrap_or((name, Name::Segment));
     let Some((digits, suffix)) = name.split_once('.') else {
         return Name::Other;
     };
@@ -72,11 +81,7 @@ pub(crate) fn parse(name: &str) -> Name {
     if digits.len() != 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Name::Other;
     }
-    match digits.parse() {
-        Ok(base) if quarantined => Name::Quarantined(base, part),
-        Ok(base) => Name::Segment(base, part),
-        Err(_) => Name::Other,
-    }
+    digits.parse().map_or(Name::Other, |base| made(base, part))
 }
 
 #[cfg(test)]
@@ -92,6 +97,8 @@ mod tests {
             assert_eq!(parse(name.file_name().unwrap().to_str().unwrap()), Name::Segment(i64::MAX, part));
             let name = quarantined_path(folder, 7, part);
             assert_eq!(parse(name.file_name().unwrap().to_str().unwrap()), Name::Quarantined(7, part));
+            let name = cleaned_path(folder, 7, part);
+            assert_eq!(parse(name.file_name().unwrap().to_str().unwrap()), Name::Cleaned(7, part));
         }
     }
 
