@@ -30,7 +30,7 @@ use crate::net::{self, Accepted, Listening};
 use crate::partition::State;
 use crate::retention;
 use crate::server::{Parts, Server};
-use crate::shard::{Shard, Surroundings};
+use crate::shard::{Command, Shard, Surroundings};
 
 /// Bytes of requests in work over all connections; see `net::Budget`.
 const REQUEST_BYTES_MAX: usize = 48 << 20;
@@ -88,7 +88,7 @@ impl Broker {
         let address = listening.address;
         let mut broker = Broker { server, address, connections: Arc::new(()), threads: Vec::new(), data: Some(data) };
         broker.advertise(&config, &listener);
-        let (dealt, first) = broker.start_shards(&around, shard_count)?;
+        let dealt = broker.start_shards(&around, shard_count)?;
         broker.open_metadata()?;
         broker.sweep(&around)?;
         broker.register(&config, &listener.name)?;
@@ -96,17 +96,14 @@ impl Broker {
         let connections_max = config.max_connections as usize;
         let server = broker.server.clone();
         let stop = broker.server.stopping.subscribe();
-        let started = first.send(Box::new(move || {
+        broker.server.shards()[0].send(Command::Run(Box::new(move || {
             tokio::task::spawn_local(async move {
                 if let Err(error) = net::accept(listening, dealt, connections_max, ending).await {
                     tracing::error!(%error, "no more connections are accepted");
                 }
             });
             tokio::task::spawn_local(retention::run(server, stop));
-        }));
-        if started.is_err() {
-            return Err(Error::Failed("the first shard ended while starting".into()));
-        }
+        })));
         let partitions = broker.server.image().partition_count();
         tracing::info!(
             address = %broker.bootstrap(), folder = %broker.server.folder.display(), cluster_id = %broker.server.cluster_id,
@@ -182,17 +179,15 @@ impl Broker {
         }
     }
 
-    /// One thread per shard. Returns where to deal connections, and a way to run something on the first shard.
-    #[expect(clippy::type_complexity, reason = "two ends of channels, used once")]
+    /// One thread per shard. Returns where to deal connections.
     fn start_shards(
         &mut self,
         around: &Surroundings,
         count: usize,
-    ) -> Result<(Vec<mpsc::UnboundedSender<Accepted>>, mpsc::UnboundedSender<Box<dyn FnOnce() + Send>>), Error> {
+    ) -> Result<Vec<mpsc::UnboundedSender<Accepted>>, Error> {
         let mut dealt = Vec::with_capacity(count);
         let mut handles = Vec::with_capacity(count);
         let mut starts = Vec::with_capacity(count);
-        let (first, mut first_runs) = mpsc::unbounded_channel::<Box<dyn FnOnce() + Send>>();
         for id in 0..count {
             let (shard, handle) = Shard::new(id, around.clone())?;
             let (deal, accepted) = mpsc::unbounded_channel();
@@ -201,7 +196,6 @@ impl Broker {
             starts.push((id, shard, accepted));
         }
         self.server.set_shards(handles);
-        let mut runs = Some(std::mem::replace(&mut first_runs, mpsc::unbounded_channel().1));
         for (id, shard, accepted) in starts {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let connections = Connections {
@@ -211,11 +205,10 @@ impl Broker {
                 ending: self.server.stopping.subscribe(),
                 open: Arc::downgrade(&self.connections),
             };
-            let runs = runs.take();
-            let run = move || run_shard(&runtime, shard, connections, runs);
+            let run = move || run_shard(&runtime, shard, connections);
             self.threads.push(thread::Builder::new().name(format!("leat-shard-{id}")).spawn(run)?);
         }
-        Ok((dealt, first))
+        Ok(dealt)
     }
 
     fn session_cache(&self, shard: usize, count: usize) -> SessionCache {
@@ -290,21 +283,9 @@ fn wait_for<T: Send>(future: impl Future<Output = T> + Send) -> std::io::Result<
     ended.map_err(|_| std::io::Error::other("a thread ended in a panic"))
 }
 
-fn run_shard(
-    runtime: &Runtime,
-    shard: Shard,
-    connections: Connections,
-    runs: Option<mpsc::UnboundedReceiver<Box<dyn FnOnce() + Send>>>,
-) {
+fn run_shard(runtime: &Runtime, shard: Shard, connections: Connections) {
     LocalSet::new().block_on(runtime, async move {
         tokio::task::spawn_local(connections.serve());
-        if let Some(mut runs) = runs {
-            tokio::task::spawn_local(async move {
-                while let Some(run) = runs.recv().await {
-                    run();
-                }
-            });
-        }
         shard.run().await;
     });
 }

@@ -4,6 +4,7 @@
 //!   net          sockets: frames in, answers out, in order
 //!   handlers     one file per API ------------------+
 //!   cluster      changes of the metadata            | find, propose, read
+//!   groups       consumer groups; coordinator <-----+
 //!   partition    what every thread may know  <------+
 //!   shard        one thread: many replicas  --- disk (write threads, syncs, pool)
 //!   replica      Raft: events -> effects, no I/O
@@ -15,6 +16,8 @@
 //! | [`metadata`] | what the cluster has decided: records, image, snapshot |
 //! | [`producers`] | idempotent producers of a partition |
 //! | [`fetch_session`] | incremental fetches |
+//! | `groups` | consumer groups: members, rebalances, committed offsets |
+//! | `coordinator` | memory that is a function of one partition's log, of which groups are the first kind |
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,9 +37,11 @@ mod broker;
 mod clock;
 mod cluster;
 pub mod config;
+mod coordinator;
 mod disk;
 mod error;
 pub mod fetch_session;
+mod groups;
 mod handlers;
 pub mod metadata;
 mod net;

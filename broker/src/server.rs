@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::cluster::Outcomes;
 use crate::config::{Config, Overrides};
 use crate::disk::{Ballots, Pool};
+use crate::groups;
 use crate::handlers::admin::init_producer_id::ProducerIds;
 use crate::metadata::Image;
 use crate::net::Budget;
@@ -36,6 +37,7 @@ pub(crate) struct Server {
     pub(crate) producer_ids: tokio::sync::Mutex<ProducerIds>,
     pub(crate) metadata: Arc<Partition>,
     pub(crate) partitions: Registry,
+    pub(crate) groups: groups::Directory,
     pub(crate) deleting: Arc<Deleting>,
     pub(crate) ballots: Ballots,
     pub(crate) budget: Arc<Budget>,
@@ -76,6 +78,7 @@ impl Server {
             producer_ids: tokio::sync::Mutex::default(),
             metadata,
             partitions: Registry::default(),
+            groups: groups::Directory::default(),
             deleting: Arc::default(),
             ballots,
             budget: Budget::new(request_bytes_max),

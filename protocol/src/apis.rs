@@ -76,23 +76,23 @@ apis! {
     /// Tells brokers, topics and leaders.
     Metadata = 3, 0-13, flexible 9+;
     /// Stores how far a group has read.
-    OffsetCommit = 8, 2-10, flexible 8+: unserved;
+    OffsetCommit = 8, 2-10, flexible 8+;
     /// Tells how far groups have read.
-    OffsetFetch = 9, 1-10, flexible 6+: unserved;
+    OffsetFetch = 9, 1-10, flexible 6+;
     /// Tells which broker leads a group.
-    FindCoordinator = 10, 0-6, flexible 3+: unserved;
+    FindCoordinator = 10, 0-6, flexible 3+;
     /// Joins a group.
-    JoinGroup = 11, 0-9, flexible 6+: unserved;
+    JoinGroup = 11, 0-9, flexible 6+;
     /// Keeps a member in its group.
-    Heartbeat = 12, 0-4, flexible 4+: unserved;
+    Heartbeat = 12, 0-4, flexible 4+;
     /// Leaves a group.
-    LeaveGroup = 13, 0-5, flexible 4+: unserved;
+    LeaveGroup = 13, 0-5, flexible 4+;
     /// Hands out the assignment of a group.
-    SyncGroup = 14, 0-5, flexible 4+: unserved;
+    SyncGroup = 14, 0-5, flexible 4+;
     /// Tells states and members of groups.
-    DescribeGroups = 15, 0-6, flexible 5+: unserved;
+    DescribeGroups = 15, 0-6, flexible 5+;
     /// Tells which groups a broker leads.
-    ListGroups = 16, 0-5, flexible 3+: unserved;
+    ListGroups = 16, 0-5, flexible 3+;
     /// Tells which APIs and versions a broker has.
     ApiVersions = 18, 0-4, flexible 3+;
     /// Creates topics.
@@ -114,11 +114,11 @@ apis! {
     /// Adds partitions to topics.
     CreatePartitions = 37, 0-3, flexible 2+;
     /// Deletes groups.
-    DeleteGroups = 42, 0-2, flexible 2+: unserved;
+    DeleteGroups = 42, 0-2, flexible 2+;
     /// Changes single configuration values.
     IncrementalAlterConfigs = 44, 0-1, flexible 1+;
     /// Deletes what a group has committed.
-    OffsetDelete = 47, 0-0, flexible 1+: unserved;
+    OffsetDelete = 47, 0-0, flexible 1+;
     /// Tells brokers and controller.
     DescribeCluster = 60, 0-2, flexible 0+;
     /// Tells the producers known to a partition.

@@ -9,6 +9,7 @@ use leat_protocol::{ErrorCode, Uuid};
 use leat_storage::GroupId;
 
 use crate::config::TopicConfig;
+use crate::groups;
 use crate::metadata::{Batch, Image, Kind, Outcome, Refusal, Topic};
 use crate::partition::Partition;
 use crate::server::Server;
@@ -109,9 +110,13 @@ impl MetadataMachine {
             })
         });
         server.partitions.insert(topic.id, partitions.collect());
+        if *topic.name == *groups::OFFSETS_TOPIC {
+            server.groups.attach(server, topic);
+        }
     }
 
     fn remove(&self, topic: &Topic) {
+        self.server.groups.topic_deleted(topic);
         for partition in self.server.partitions.remove(topic.id).iter().flat_map(|topic| topic.iter().flatten()) {
             self.server.deleting.begin(partition.folder());
             self.server.shard(partition).send(Command::Delete { partition: partition.clone() });

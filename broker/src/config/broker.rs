@@ -184,6 +184,43 @@ broker_keys! {
         "Fetch sessions that are remembered.",
         "As Kafka.";
 
+    group_initial_rebalance_delay_ms: u64 = "group.initial.rebalance.delay.ms", int(0), Ms, Some("3000"), Start,
+        "How long a group that was empty waits for more members before it assigns; as long again while some come.",
+        "As Kafka: consumers that are started together are assigned once.";
+    group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms", int(0), Ms, Some("6000"), Start,
+        "The shortest session time-out that a member may ask for.",
+        "As Kafka.";
+    group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms", int(0), Ms, Some("1800000"), Start,
+        "The longest session time-out that a member may ask for.",
+        "As Kafka.";
+    group_max_size: u32 = "group.max.size", int(1), None, Some("2147483647"), Start,
+        "Members of one group.",
+        "As Kafka: no bound but that of memory (leat.group.bytes.max).";
+    leat_group_bytes_max: u32 = "leat.group.bytes.max", int(65_536), Bytes, Some("16777216"), Start,
+        "Memory of the members of one group, subscriptions and assignments included. A join past it is refused.",
+        "Thousands of members; the group is one record of its log, which Kafka bounds at 1 MiB.";
+    leat_groups_bytes_max: u64 = "leat.groups.bytes.max", long(1_048_576), Bytes, Some("268435456"), Start,
+        "Memory of all groups with their offsets. At it, new members and new offsets are refused.",
+        "A million offsets.";
+    offset_metadata_max_bytes: u32 = "offset.metadata.max.bytes", int(0), Bytes, Some("4096"), Start,
+        "Length of the text that a client may commit with an offset.",
+        "As Kafka.";
+    offsets_retention_minutes: i64 = "offsets.retention.minutes", int(1), Minutes, Some("10080"), Start,
+        "How long offsets are kept once their group has no members; without a group, once they were committed.",
+        "As Kafka: a week.";
+    offsets_retention_check_interval_ms: u64 = "offsets.retention.check.interval.ms", long(1), Ms, Some("600000"), Start,
+        "How often to look for offsets that have expired.",
+        "As Kafka.";
+    offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions", int(1), None, Some("50"), Start,
+        "Partitions of `__consumer_offsets`, which is made when the first group asks for its coordinator.",
+        "As Kafka, so that a group is in the partition where Kafka has it.";
+    offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor", Kind::Short(1, 32_767), None, Some("3"), Start,
+        "Replicas of a partition of `__consumer_offsets`; as many as there are brokers, where they are fewer.",
+        "As Kafka, which refuses to make the topic on fewer brokers.";
+    offsets_topic_segment_bytes: u32 = "offsets.topic.segment.bytes", int(1024), Bytes, Some("104857600"), Start,
+        "Size of a segment of `__consumer_offsets`.",
+        "As Kafka: small, so that compaction is quick and there is little to load.";
+
     leat_shards: u32 = "leat.shards", Kind::Int(0, 1024), None, Some("0"), Start,
         "Threads that own connections and partitions; 0 is one per core.",
         "One thread per core never waits for another.";

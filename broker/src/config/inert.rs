@@ -1,5 +1,5 @@
 //! Kafka's broker keys that have no meaning here: its controller quorum, tiered storage, Java classes, and what later
-//! releases of Leat bring (TLS, SASL, groups, transactions, compaction). They are listed by `DescribeConfigs` with
+//! releases of Leat bring (TLS, SASL, transactions, compaction). They are listed by `DescribeConfigs` with
 //! Kafka 4.3.1's types and defaults, so that tools find them, and are refused when set to anything else.
 //! Asked from `AbstractKafkaConfig.CONFIG_DEF` of 4.3.1; a default that names a Java class is left out.
 
@@ -81,10 +81,6 @@ pub(super) const INERT: &[Key] = &[
     row("group.coordinator.cached.buffer.max.bytes", INT, Some("1048588")),
     row("group.coordinator.rebalance.protocols", Kind::List, Some("classic,consumer,streams")),
     row("group.coordinator.threads", INT, Some("4")),
-    row("group.initial.rebalance.delay.ms", INT, Some("3000")),
-    row("group.max.session.timeout.ms", INT, Some("1800000")),
-    row("group.max.size", INT, Some("2147483647")),
-    row("group.min.session.timeout.ms", INT, Some("6000")),
     row("group.share.assignment.interval.ms", INT, Some("1000")),
     row("group.share.assignors", Kind::List, Some("simple")),
     row("group.share.delivery.count.limit", INT, Some("5")),
@@ -168,15 +164,9 @@ pub(super) const INERT: &[Key] = &[
     row("num.recovery.threads.per.data.dir", INT, Some("2")),
     row("num.replica.alter.log.dirs.threads", INT, None),
     row("num.replica.fetchers", INT, Some("1")),
-    row("offset.metadata.max.bytes", INT, Some("4096")),
     row("offsets.commit.timeout.ms", INT, Some("5000")),
     row("offsets.load.buffer.size", INT, Some("5242880")),
-    row("offsets.retention.check.interval.ms", LONG, Some("600000")),
-    row("offsets.retention.minutes", INT, Some("10080")),
     row("offsets.topic.compression.codec", INT, Some("0")),
-    row("offsets.topic.num.partitions", INT, Some("50")),
-    row("offsets.topic.replication.factor", SHORT, Some("3")),
-    row("offsets.topic.segment.bytes", INT, Some("104857600")),
     row("principal.builder.class", Kind::Class, None),
     row("process.roles", Kind::List, Some("broker,controller")),
     row("producer.purgatory.purge.interval.requests", INT, Some("1000")),

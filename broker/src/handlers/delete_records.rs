@@ -10,6 +10,7 @@ use leat_protocol::messages::delete_records::{
 };
 
 use super::context::{Context, Named};
+use crate::metadata::is_internal;
 use crate::replica::Answer;
 
 /// Stands for the high watermark.
@@ -32,6 +33,9 @@ pub(super) async fn handle(context: &Context, request: DeleteRecordsRequest, _ve
 
 async fn delete(context: &Context, named: &Named, asked: &DeleteRecordsPartition) -> Result<i64, ErrorCode> {
     let partition = context.partition(named, asked.partition_index).await?;
+    if is_internal(&partition.topic) {
+        return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+    }
     if !partition.config().cleanup_policy.delete {
         return Err(ErrorCode::POLICY_VIOLATION);
     }

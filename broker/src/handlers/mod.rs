@@ -9,6 +9,7 @@ mod admission;
 mod context;
 mod delete_records;
 mod fetch;
+mod groups;
 mod list_offsets;
 mod observed;
 mod offset_for_leader_epoch;
@@ -40,18 +41,9 @@ macro_rules! serve {
     ($api:expr, $call:expr; $($name:ident => $handler:path,)*) => {
         match $api {
             $(ApiKey::$name => $call.answer($handler).await,)*
-            ApiKey::Produce | ApiKey::Fetch | ApiKey::ApiVersions => unreachable!("these take a way of their own"),
-            ApiKey::OffsetCommit
-            | ApiKey::OffsetFetch
-            | ApiKey::FindCoordinator
-            | ApiKey::JoinGroup
-            | ApiKey::Heartbeat
-            | ApiKey::LeaveGroup
-            | ApiKey::SyncGroup
-            | ApiKey::DescribeGroups
-            | ApiKey::ListGroups
-            | ApiKey::DeleteGroups
-            | ApiKey::OffsetDelete => unreachable!("the table says that these are not served"),
+            ApiKey::Produce | ApiKey::Fetch | ApiKey::ApiVersions | ApiKey::JoinGroup => {
+                unreachable!("these take a way of their own")
+            }
         }
     };
 }
@@ -105,8 +97,26 @@ impl Call {
         if self.api == ApiKey::Fetch {
             return fetch::answer(&self.context, &self.header, self.body).await;
         }
+        if self.api == ApiKey::JoinGroup {
+            // Alone of all requests it needs to know the client's name for itself.
+            let client_id = self.header.client_id.clone();
+            let join = async |context: &Context, request, version| {
+                groups::join_group::handle(context, request, version, client_id).await
+            };
+            return self.answer(join).await;
+        }
         serve! { self.api, self;
             ListOffsets => list_offsets::handle,
+            OffsetCommit => groups::offset_commit::handle,
+            OffsetFetch => groups::offset_fetch::handle,
+            FindCoordinator => groups::find_coordinator::handle,
+            Heartbeat => groups::heartbeat::handle,
+            LeaveGroup => groups::leave_group::handle,
+            SyncGroup => groups::sync_group::handle,
+            DescribeGroups => groups::describe_groups::handle,
+            ListGroups => groups::list_groups::handle,
+            DeleteGroups => groups::delete_groups::handle,
+            OffsetDelete => groups::offset_delete::handle,
             Metadata => administer::metadata,
             CreateTopics => administer::create_topics,
             DeleteTopics => administer::delete_topics,

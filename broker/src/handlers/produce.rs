@@ -21,6 +21,7 @@ use super::admission::{Admitted, Refusal, admit};
 use super::context::{Context, Named};
 use super::encode;
 use crate::clock::now_ms;
+use crate::metadata::is_internal;
 use crate::net::{Answering, Permit, Reply};
 use crate::partition::{Partition, State};
 use crate::replica::{Acks, Answer};
@@ -170,6 +171,10 @@ fn propose(
         return Err(Refusal::new(ErrorCode::INVALID_TXN_STATE, "transactions are not supported yet"));
     }
     let partition = context.find(named, index).map_err(Refusal::from)?;
+    if is_internal(&partition.topic) {
+        let reason = "the cluster alone writes to its own topics";
+        return Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, reason));
+    }
     match partition.state() {
         State::Open | State::Closed => {}
         State::Deleted => return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into()),

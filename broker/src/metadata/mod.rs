@@ -23,4 +23,5 @@ pub use apply::{Outcome, Refusal};
 pub use image::{Broker, Image};
 pub use record::{Batch, Kind, Record};
 pub use snapshot::Error;
+pub(crate) use topic::is_internal;
 pub use topic::{Partition, Replica, Topic};

@@ -56,7 +56,7 @@ impl Topic {
 }
 
 /// Names of Kafka's own topics.
-fn is_internal(name: &str) -> bool {
+pub(crate) fn is_internal(name: &str) -> bool {
     matches!(name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
 }
 

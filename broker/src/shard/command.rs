@@ -71,6 +71,8 @@ pub(crate) enum Command {
         result: Box<Result<Opened, String>>,
     },
     Disk(Done),
+    /// Something to begin on this thread.
+    Run(Box<dyn FnOnce() + Send>),
     Stop {
         reply: oneshot::Sender<()>,
     },

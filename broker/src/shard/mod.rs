@@ -151,6 +151,7 @@ impl Shard {
             Command::Delete { partition } => self.delete(&partition),
             Command::Opened { slot, result } => self.opened(slot, *result),
             Command::Disk(done) => self.disk(done),
+            Command::Run(run) => run(),
             Command::Stop { .. } => {}
         }
     }

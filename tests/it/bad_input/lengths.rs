@@ -4,15 +4,21 @@
 
 use std::env;
 
+use leat_protocol::messages::join_group::JoinGroupRequestProtocol;
+use leat_protocol::messages::offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use leat_protocol::messages::sync_group::SyncGroupRequestAssignment;
 use leat_protocol::messages::{
     AlterConfigsRequest, ApiVersionsRequest, CreatableTopic, CreatePartitionsRequest, CreatePartitionsTopic,
-    CreateTopicsRequest, DeleteRecordsRequest, DeleteRecordsTopic, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest,
-    FetchPartition, FetchRequest, FetchTopic, IncrementalAlterConfigsRequest, InitProducerIdRequest,
-    ListConfigResourcesRequest, ListOffsetsRequest, ListOffsetsTopic, MetadataRequest, MetadataRequestTopic,
-    OffsetForLeaderEpochRequest, OffsetForLeaderTopic, PartitionProduceData, ProduceRequest, TopicProduceData,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteRecordsTopic, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    DescribeProducersRequest, DescribeTopicPartitionsRequest, FetchPartition, FetchRequest, FetchTopic,
+    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
+    LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListOffsetsTopic,
+    MetadataRequest, MetadataRequestTopic, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, OffsetForLeaderTopic, PartitionProduceData, ProduceRequest, SyncGroupRequest,
+    TopicProduceData,
 };
-use leat_protocol::{ApiKey, Records, Request, Uuid};
+use leat_protocol::{ApiKey, Bytes, Records, Request, Str, Uuid};
 
 use crate::harness::{Process, batch, frame, skip_unless_leat};
 
@@ -70,7 +76,29 @@ fn all_requests() -> Vec<Vec<u8>> {
     samples(&DescribeProducersRequest::default(), &mut frames);
     samples(&DescribeTopicPartitionsRequest::default(), &mut frames);
     samples(&ListConfigResourcesRequest::default(), &mut frames);
+    group_requests(&mut frames);
     frames
+}
+
+fn group_requests(frames: &mut Vec<Vec<u8>>) {
+    let group_id = Str::from_static("g");
+    samples(&FindCoordinatorRequest::default(), frames);
+    let protocols = vec![JoinGroupRequestProtocol { name: "a".into(), metadata: Bytes::from_static(b"x") }];
+    let join =
+        JoinGroupRequest { group_id: group_id.clone(), protocols, session_timeout_ms: 10_000, ..Default::default() };
+    samples(&join, frames);
+    let assignments = vec![SyncGroupRequestAssignment::default()];
+    samples(&SyncGroupRequest { group_id: group_id.clone(), assignments, ..Default::default() }, frames);
+    samples(&HeartbeatRequest { group_id: group_id.clone(), ..Default::default() }, frames);
+    samples(&LeaveGroupRequest { group_id: group_id.clone(), ..Default::default() }, frames);
+    let partitions = vec![OffsetCommitRequestPartition::default()];
+    let topics = vec![OffsetCommitRequestTopic { partitions, ..Default::default() }];
+    samples(&OffsetCommitRequest { group_id: group_id.clone(), topics, ..Default::default() }, frames);
+    samples(&OffsetFetchRequest::default(), frames);
+    samples(&DescribeGroupsRequest { groups: vec![group_id.clone()], ..Default::default() }, frames);
+    samples(&ListGroupsRequest::default(), frames);
+    samples(&DeleteGroupsRequest { groups_names: vec![group_id.clone()] }, frames);
+    samples(&OffsetDeleteRequest { group_id, ..Default::default() }, frames);
 }
 
 /// A frame with a claim written over the bytes at `at`, its own size right.
@@ -106,14 +134,14 @@ fn hostile_lengths_reserve_nothing() {
     let mut before = None;
     'all: for round in 0.. {
         for frame in &frames {
-            let is_fetch = frame[4..6] == (ApiKey::Fetch as i16).to_be_bytes();
+            // It may have become one that waits for ever, or for other members.
+            let waits = [ApiKey::Fetch, ApiKey::JoinGroup].iter().any(|api| frame[4..6] == (*api as i16).to_be_bytes());
             let bodies = (begin..frame.len()).skip(round % 3).step_by(3);
             for (at, claim) in bodies.flat_map(|at| CLAIMS.iter().map(move |claim| (at, claim))) {
                 let mut connection = process.target.connect();
                 connection.try_send_bytes(&with_claim(frame, at, claim));
                 connection.finish();
-                // A fetch may have become one that waits for ever.
-                while !is_fetch && connection.receive_frame().is_some() {}
+                while !waits && connection.receive_frame().is_some() {}
                 sent += 1;
                 if sent == wanted / 10 {
                     before = Some(process.resident_bytes());

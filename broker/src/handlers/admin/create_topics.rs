@@ -11,6 +11,7 @@ use super::place::{self, Problem};
 use super::repeat::Repeats;
 use super::{Finish, PARTITIONS_PER_REQUEST_MAX, Plan, name};
 use crate::config::{Config, Overrides, topic};
+use crate::groups::OFFSETS_TOPIC;
 use crate::metadata::Image;
 use crate::metadata::record::{ConfigEntry, Kind, Placement, TopicCreated};
 
@@ -63,6 +64,18 @@ pub(super) fn record(name: &str, id: Uuid, partitions: Vec<Placement>, overrides
         partitions,
         configs: overrides.iter().map(|(key, value)| ConfigEntry::set(key, value)).collect(),
     })
+}
+
+/// The record that creates the topic of committed offsets, which is made when it is first needed.
+pub(crate) fn offsets_topic(image: &Image, config: &Config, id: Uuid) -> Result<Kind, Problem> {
+    let factor =
+        i16::try_from(image.brokers().count()).unwrap_or(i16::MAX).min(config.offsets_topic_replication_factor);
+    let partitions = automatic(image, config, config.offsets_topic_num_partitions, factor)?;
+    place::check_room(image, 0, partitions.len(), config.leat_max_partitions)?;
+    let segment_bytes = config.offsets_topic_segment_bytes.to_string();
+    let settings = [("cleanup.policy", "compact"), ("compression.type", "producer"), ("segment.bytes", &segment_bytes)];
+    let overrides = settings.map(|(key, value)| (key.to_owned(), topic::check(key, value).unwrap_or_default()));
+    Ok(record(OFFSETS_TOPIC, id, partitions, &Overrides::from(overrides)))
 }
 
 /// Placement and configuration of one topic, or what is wrong with it.

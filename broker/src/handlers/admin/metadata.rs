@@ -13,6 +13,7 @@ use leat_protocol::{ErrorCode, Str, Uuid};
 
 use super::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS, View, create_topics, name, place};
 use crate::config::{Config, Overrides};
+use crate::groups::OFFSETS_TOPIC;
 use crate::metadata::{Image, Partition, Record, Topic};
 
 /// Topics that one request may create by asking for them; the rest is answered as unknown.
@@ -37,6 +38,10 @@ pub(crate) fn plan(
     let mut planned = 0;
     let mut records = Vec::new();
     for name in missing.take(CREATED_MAX) {
+        if **name == *OFFSETS_TOPIC {
+            records.extend(create_topics::offsets_topic(image, config, new_id()).map(Record::from));
+            continue;
+        }
         let Ok(partitions) = create_topics::automatic(image, config, -1, -1) else { continue };
         if place::check_room(image, planned, partitions.len(), config.leat_max_partitions).is_err() {
             break;

@@ -1,0 +1,114 @@
+//! Which partition of `__consumer_offsets` a group belongs to, and the way to that partition's coordinator.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use arc_swap::ArcSwapOption;
+use leat_protocol::Uuid;
+use tokio::sync::mpsc;
+
+use super::machine::Groups;
+use super::request::Request;
+use super::settings::Settings;
+use crate::coordinator::Actor;
+use crate::metadata::Topic;
+use crate::server::Server;
+use crate::shard::Command;
+
+/// Kafka's name for it.
+pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// The coordinators of this node. Readers take no lock.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    mailboxes: ArcSwapOption<Mailboxes>,
+    /// Memory that all groups take.
+    budget: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct Mailboxes {
+    topic_id: Uuid,
+    partitions: Vec<Option<mpsc::UnboundedSender<Request>>>,
+}
+
+impl Directory {
+    /// Begins a coordinator for each partition that is led here and has none yet.
+    pub(crate) fn attach(&self, server: &Arc<Server>, topic: &Topic) {
+        let before = self.mailboxes.load_full().filter(|before| before.topic_id == topic.id);
+        let known = |index: i32| before.as_ref()?.partitions.get(usize::try_from(index).ok()?)?.clone();
+        let partitions = (0..topic.partition_count())
+            .map(|index| known(index).or_else(|| self.begin(server, topic.id, index)))
+            .collect();
+        self.mailboxes.store(Some(Arc::new(Mailboxes { topic_id: topic.id, partitions })));
+    }
+
+    fn begin(&self, server: &Arc<Server>, topic_id: Uuid, index: i32) -> Option<mpsc::UnboundedSender<Request>> {
+        let partition = server.partitions.get(topic_id, index)?;
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let settings = Arc::new(Settings::of(&server.config()));
+        let budget = self.budget.clone();
+        let shard = server.shard(&partition).clone();
+        let actor = Actor {
+            eager: server.folder.join(partition.folder()).exists(),
+            shard: shard.clone(),
+            pool: server.pool.clone(),
+            inbox,
+            make: Box::new(move || Groups::new(settings.clone(), budget.clone())),
+            partition,
+        };
+        shard.send(Command::Run(Box::new(move || {
+            tokio::task::spawn_local(actor.run());
+        })));
+        Some(sender)
+    }
+
+    /// A topic is gone: with it the offsets committed in it, or all groups.
+    pub(crate) fn topic_deleted(&self, topic: &Topic) {
+        if self.mailboxes.load().as_ref().is_some_and(|mailboxes| mailboxes.topic_id == topic.id) {
+            self.mailboxes.store(None);
+        }
+        self.send_all(|| Request::TopicDeleted { topic: topic.name.clone() });
+    }
+
+    /// Asks the coordinator of a group. Where that is not here, the request is dropped, and whoever waits is told by that.
+    pub(crate) fn send(&self, group: &str, request: Request) {
+        let mailboxes = self.mailboxes.load();
+        let Some(mailboxes) = mailboxes.as_ref() else { return };
+        let at = partition_of(group, mailboxes.partitions.len());
+        if let Some(mailbox) = mailboxes.partitions.get(at).and_then(Option::as_ref) {
+            // One that has ended drops it too.
+            let _ = mailbox.send(request);
+        }
+    }
+
+    /// Asks every coordinator that is here.
+    pub(crate) fn send_all(&self, make: impl Fn() -> Request) {
+        for mailbox in self.mailboxes.load().iter().flat_map(|mailboxes| &mailboxes.partitions).flatten() {
+            // One that has ended has no groups.
+            let _ = mailbox.send(make());
+        }
+    }
+}
+
+/// As Kafka: Java's hash of the string, without its sign.
+fn partition_of(group: &str, partitions: usize) -> usize {
+    let hash = group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    // The one number without a positive twin counts as 0.
+    let hash = if hash == i32::MIN { 0 } else { hash.unsigned_abs() };
+    hash as usize % partitions.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_where_kafka_puts_them() {
+        // As Java's String.hashCode gives them; "golden" was seen on a running broker.
+        let cases = [("golden", 43), ("", 0), ("a", 47), ("polygenelubricants", 0), ("grüße", 23), ("😀", 49)];
+        for (group, partition) in cases {
+            assert_eq!(partition_of(group, 50), partition, "{group}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Consumer groups: who reads what, and how far they have come.
+//!
+//! ```text
+//!   handlers --Request--> directory: group id -> partition of __consumer_offsets
+//!                            |
+//!              coordinator::Actor of that partition, on its shard
+//!                            |
+//!                         Groups ── Group: members and their rebalances, a state machine
+//!                            |  └── Offsets: committed, and on their way
+//!                         records: Kafka's schema, into the log and back
+//! ```
+
+mod admin;
+mod commit;
+mod directory;
+mod group;
+mod machine;
+mod offsets;
+mod records;
+mod request;
+mod settings;
+
+pub(crate) use self::directory::{Directory, OFFSETS_TOPIC};
+pub(crate) use self::group::{Caller, Event, Join, Joined, Protocol, Reply, State, Sync, Synced};
+pub(crate) use self::machine::Groups;
+pub(crate) use self::records::OffsetValue;
+pub(crate) use self::request::{Answer, Commit, Offset, Request};
+pub(crate) use self::settings::Settings;
