@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::cluster;
+use crate::compaction;
 use crate::config::Config;
 use crate::disk::Pool;
 use crate::error::Error;
@@ -104,6 +105,10 @@ impl Broker {
             });
             tokio::task::spawn_local(retention::run(server, stop));
         })));
+        if config.log_cleaner_enable {
+            let stop = broker.server.stopping.subscribe();
+            broker.threads.push(compaction::start(broker.server.clone(), stop)?);
+        }
         let partitions = broker.server.image().partition_count();
         tracing::info!(
             address = %broker.bootstrap(), folder = %broker.server.folder.display(), cluster_id = %broker.server.cluster_id,

@@ -36,6 +36,7 @@
 mod broker;
 mod clock;
 mod cluster;
+mod compaction;
 pub mod config;
 mod coordinator;
 mod disk;

@@ -3,13 +3,15 @@
 //!
 //! `cargo run -p leat-storage --example segments -- FOLDER`
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
 
 use leat_protocol::Bytes;
 use leat_protocol::records::entry::{self, EntryKind};
 use leat_protocol::records::{self, Builder, Compression};
-use leat_storage::{Checkpoint, Env, Identity, Log, LogConfig, OpenHint};
+use leat_storage::compact::{self, Limit, Order, Step};
+use leat_storage::{Checkpoint, Compaction, Env, Identity, Log, LogConfig, OpenHint};
 use uuid::Uuid;
 
 const NOW: i64 = 1_700_000_000_000;
@@ -31,11 +33,41 @@ fn main() -> Result<(), Box<dyn Error>> {
         if partition == 3 {
             log.trim_to(log.end_offset() / 2)?;
         }
+        if partition == 1 {
+            compact(&mut log)?;
+        }
         log.close()?;
         let problems = leat_storage::dump::verify(&env, &folder)?.problems;
         if !problems.is_empty() {
             return Err(format!("{problems:?}").into());
         }
+    }
+    Ok(())
+}
+
+/// Cleans it twice, so that tombstones get their horizon and go; the second time with a map too small for all keys.
+fn compact(log: &mut Log) -> Result<(), Box<dyn Error>> {
+    for (now_ms, keys_bytes_max) in [(NOW, 1 << 20), (NOW + 1001, 24_000)] {
+        let config = compact::Config {
+            min_lag_ms: 0,
+            max_lag_ms: u64::MAX,
+            min_dirty_ratio: 0.0,
+            delete_retention_ms: 1000,
+            keys_bytes_max,
+            keys_load_factor: 0.9,
+        };
+        let limit = Limit { applied: log.next_index() - 1, stable_offset: log.end_offset() };
+        let order = Order { limit, now_ms, producers: HashMap::new(), secret: [1; 16] };
+        let log_config = LogConfig { segment_bytes: 200_000, ..LogConfig::default() };
+        let Some(mut pass) = Compaction::begin(&log.reader(), log_config, &config, order)? else { continue };
+        while let step = pass.step()?
+            && !matches!(step, Step::Done(_))
+        {
+            if let Step::Swap(swap) = step {
+                log.swap_in(*swap)?;
+            }
+        }
+        fill(log, 2_000, 1, 2)?;
     }
     Ok(())
 }
@@ -66,8 +98,9 @@ fn fill(log: &mut Log, batches: u64, disorder: i64, term: i32) -> Result<(), Box
         let mut batch = Builder::new(CODECS[(n % 5) as usize], None);
         for _ in 0..=draw(20) {
             let time = NOW + n as i64 * 1000 + draw(disorder);
-            let len = draw(200) as usize;
-            batch.push(time, Some(&n.to_be_bytes()), Some(&vec![b'v'; len]), &[]);
+            let value = vec![b'v'; draw(200) as usize];
+            let value = (draw(10) > 0).then_some(&value[..]);
+            batch.push(time, Some(&draw(2_000).to_be_bytes()), value, &[]);
         }
         let mut batch = Vec::from(batch.finish()?);
         records::set_base_offset(&mut batch, offset);

@@ -122,8 +122,36 @@ broker_keys! {
         "How often segments are looked at for retention.",
         "As Kafka.";
     log_cleanup_policy: CleanupPolicy = "log.cleanup.policy", Kind::Choices(CleanupPolicy::WORDS), None, Some("delete"), Dynamic,
-        "How old records leave a log: `delete` by age and size, empty for never. `compact` is refused until it is here.",
+        "How old records leave a log: `delete` by age and size, `compact` once a later one has the same key, both, or empty for never.",
         "As Kafka.";
+
+    log_cleaner_enable: bool = "log.cleaner.enable", Kind::Bool, None, Some("true"), Start,
+        "Compact the topics whose cleanup.policy says so; a thread of its own does it, one partition at a time.",
+        "As Kafka.";
+    log_cleaner_backoff_ms: u64 = "log.cleaner.backoff.ms", long(1), Ms, Some("15000"), Dynamic,
+        "How long compaction waits before it looks again, when nothing was to be done.",
+        "As Kafka.";
+    log_cleaner_dedupe_buffer_size: usize = "log.cleaner.dedupe.buffer.size", long(1_048_576), Bytes, Some("134217728"), Dynamic,
+        "The most memory for the keys of a partition that is compacted, 24 bytes each. Where they do not fit, several passes do it.",
+        "As Kafka: 5 million keys in a pass. Less is taken where there is less to compact, and nothing between passes.";
+    log_cleaner_io_buffer_load_factor: f64 = "log.cleaner.io.buffer.load.factor", Kind::Double(0.01, 0.95), None, Some("0.9"), Dynamic,
+        "How full the memory for keys may get: more keys in a pass, and more time to find one.",
+        "As Kafka.";
+    log_cleaner_io_max_bytes_per_second: f64 = "log.cleaner.io.max.bytes.per.second", Kind::Double(1.0, f64::MAX), Bytes, Some("1.7976931348623157E308"), Dynamic,
+        "The most that compaction reads and writes in a second.",
+        "As Kafka: no bound. Its thread has a low priority and syncs a little at a time.";
+    log_cleaner_min_cleanable_ratio: f64 = "log.cleaner.min.cleanable.ratio", Kind::Double(0.0, 1.0), None, Some("0.5"), Dynamic,
+        "The part of a compacted log that may be uncompacted before it is compacted.",
+        "As Kafka: at most half of a log is superseded.";
+    log_cleaner_delete_retention_ms: u64 = "log.cleaner.delete.retention.ms", long(0), Ms, Some("86400000"), Dynamic,
+        "How long a compacted topic keeps a record without a value, from the first compaction that meets it.",
+        "As Kafka: a consumer that reads from the start within a day sees what was deleted meanwhile.";
+    log_cleaner_min_compaction_lag_ms: u64 = "log.cleaner.min.compaction.lag.ms", long(0), Ms, Some("0"), Dynamic,
+        "The least time that a record of a compacted topic stays as it is.",
+        "As Kafka.";
+    log_cleaner_max_compaction_lag_ms: u64 = "log.cleaner.max.compaction.lag.ms", long(1), Ms, Some("9223372036854775807"), Dynamic,
+        "The longest that a record of a compacted topic waits for compaction, however clean the log is; segments roll at that age.",
+        "As Kafka: no bound, the ratio decides.";
 
     log_flush_interval_messages: u64 = "log.flush.interval.messages", long(1), Batches, Some("1"), Dynamic,
         "1: acks=all is answered after the record is on stable storage. More: answered from the page cache, as Kafka does; a power cut can lose it.",

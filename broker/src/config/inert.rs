@@ -1,5 +1,5 @@
 //! Kafka's broker keys that have no meaning here: its controller quorum, tiered storage, Java classes, and what later
-//! releases of Leat bring (TLS, SASL, transactions, compaction). They are listed by `DescribeConfigs` with
+//! releases of Leat bring (TLS, SASL, transactions). They are listed by `DescribeConfigs` with
 //! Kafka 4.3.1's types and defaults, so that tools find them, and are refused when set to anything else.
 //! Asked from `AbstractKafkaConfig.CONFIG_DEF` of 4.3.1; a default that names a Java class is left out.
 
@@ -125,16 +125,7 @@ pub(super) const INERT: &[Key] = &[
         Kind::Text,
         Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"),
     ),
-    row("log.cleaner.backoff.ms", LONG, Some("15000")),
-    row("log.cleaner.dedupe.buffer.size", LONG, Some("134217728")),
-    row("log.cleaner.delete.retention.ms", LONG, Some("86400000")),
-    row("log.cleaner.enable", Kind::Bool, Some("true")),
-    row("log.cleaner.io.buffer.load.factor", DOUBLE, Some("0.9")),
     row("log.cleaner.io.buffer.size", INT, Some("524288")),
-    row("log.cleaner.io.max.bytes.per.second", DOUBLE, Some("1.7976931348623157E308")),
-    row("log.cleaner.max.compaction.lag.ms", LONG, Some("9223372036854775807")),
-    row("log.cleaner.min.cleanable.ratio", DOUBLE, Some("0.5")),
-    row("log.cleaner.min.compaction.lag.ms", LONG, Some("0")),
     row("log.cleaner.threads", INT, Some("1")),
     row("log.dir.failure.timeout.ms", LONG, Some("30000")),
     row("log.flush.offset.checkpoint.interval.ms", INT, Some("60000")),

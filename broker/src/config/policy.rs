@@ -76,20 +76,23 @@ impl FromStr for TimestampType {
 pub struct CleanupPolicy {
     /// Whole segments go by age and size.
     pub delete: bool,
+    /// Of each key the latest record stays.
+    pub compact: bool,
 }
 
 impl CleanupPolicy {
-    /// The words that are accepted; Kafka's `compact` comes with compaction.
-    pub const WORDS: &'static [&'static str] = &["delete"];
+    /// The words, as Kafka writes them.
+    pub const WORDS: &'static [&'static str] = &["compact", "delete"];
 }
 
 impl FromStr for CleanupPolicy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match items(text).find(|item| *item != "delete") {
-            None => Ok(Self { delete: items(text).next().is_some() }),
-            Some(other) => Err(format!("`{other}` is not available; must be `delete`, or empty to keep everything")),
+        let names = |word| items(text).any(|item| item == word);
+        match items(text).find(|item| !Self::WORDS.contains(item)) {
+            None => Ok(Self { delete: names("delete"), compact: names("compact") }),
+            Some(other) => Err(format!("`{other}` is unknown; must be `delete`, `compact`, both, or empty")),
         }
     }
 }

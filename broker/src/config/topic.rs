@@ -66,7 +66,7 @@ const RATIO: Kind = Kind::Double(0.0, 1.0);
 topic_keys! {
     active {
     cleanup_policy: CleanupPolicy = plain "cleanup.policy", Kind::Choices(CleanupPolicy::WORDS), None, "delete", &["log.cleanup.policy"],
-        "How old records leave the log: `delete` by age and size, empty for never. `compact` is refused until it is here.";
+        "How old records leave the log: `delete` by age and size, `compact` once a later one has the same key, both, or empty for never.";
     compression_type: CompressionType = plain "compression.type", Kind::Choice(CompressionType::WORDS), None, "producer", &["compression.type"],
         "The codec that batches are stored with; `producer` keeps what was sent, byte for byte.";
     compression_gzip_level: i32 = plain "compression.gzip.level", Kind::Level(1, 9), None, "-1", &["compression.gzip.level"],
@@ -75,12 +75,16 @@ topic_keys! {
         "Level when compression.type is lz4.";
     compression_zstd_level: i32 = plain "compression.zstd.level", Kind::Int(-131_072, 22), None, "3", &["compression.zstd.level"],
         "Level when compression.type is zstd.";
+    delete_retention_ms: u64 = plain "delete.retention.ms", long(0), Ms, "86400000", &["log.cleaner.delete.retention.ms"],
+        "How long a compacted topic keeps a record without a value, from the first compaction that meets it.";
     flush_messages: u64 = plain "flush.messages", long(1), Batches, "1", &["log.flush.interval.messages"],
         "1: acks=all is answered after the record is on stable storage. More: answered from the page cache, as Kafka does; a power cut can lose it.";
     flush_ms: u64 = plain "flush.ms", long(0), Ms, "9223372036854775807", &["log.flush.interval.ms"],
         "With flush.messages above 1: the longest that an answered record waits for stable storage.";
     index_interval_bytes: u32 = plain "index.interval.bytes", int(0), Bytes, "4096", &["log.index.interval.bytes"],
         "Bytes of records between two entries of a segment's offset and time index.";
+    max_compaction_lag_ms: u64 = plain "max.compaction.lag.ms", long(1), Ms, "9223372036854775807", &["log.cleaner.max.compaction.lag.ms"],
+        "The longest that a record of a compacted topic waits for compaction, however clean the log is; segments roll at that age.";
     max_message_bytes: u32 = plain "max.message.bytes", int(0), Bytes, "1048588", &["message.max.bytes"],
         "The largest record batch, as sent (compressed).";
     message_timestamp_after_max_ms: i64 = plain "message.timestamp.after.max.ms", long(0), Ms, "3600000", &["log.message.timestamp.after.max.ms"],
@@ -89,6 +93,10 @@ topic_keys! {
         "How far behind the broker's clock a CreateTime timestamp may be.";
     message_timestamp_type: TimestampType = plain "message.timestamp.type", Kind::Choice(TimestampType::WORDS), None, "CreateTime", &["log.message.timestamp.type"],
         "Whose clock stamps a record: the producer's (CreateTime) or the leader's (LogAppendTime).";
+    min_cleanable_dirty_ratio: f64 = plain "min.cleanable.dirty.ratio", RATIO, None, "0.5", &["log.cleaner.min.cleanable.ratio"],
+        "The part of a compacted log that may be uncompacted before it is compacted.";
+    min_compaction_lag_ms: u64 = plain "min.compaction.lag.ms", long(0), Ms, "0", &["log.cleaner.min.compaction.lag.ms"],
+        "The least time that a record of a compacted topic stays as it is.";
     min_insync_replicas: i32 = plain "min.insync.replicas", int(1), None, "1", &["min.insync.replicas"],
         "Replicas that must have a record before acks=all is answered, where that is more than a majority.";
     retention_bytes: Option<u64> = limit "retention.bytes", long(-1), Bytes, "-1", &["log.retention.bytes"],
@@ -105,8 +113,6 @@ topic_keys! {
         "Age at which a segment is closed even when it is not full.";
     }
     inert {
-    "delete.retention.ms", long(0), Ms, "86400000", &["log.cleaner.delete.retention.ms"],
-        "Of compaction, which is not here yet.";
     "file.delete.delay.ms", long(0), Ms, "60000", &["log.segment.delete.delay.ms"],
         "Leat deletes a file when its last reader has closed it.";
     "follower.replication.throttled.replicas", Kind::List, None, "", &[],
@@ -117,12 +123,6 @@ topic_keys! {
         "Of tiered storage, which is not here yet.";
     "local.retention.ms", long(-2), Ms, "-2", &["log.local.retention.ms"],
         "Of tiered storage, which is not here yet.";
-    "max.compaction.lag.ms", long(1), Ms, "9223372036854775807", &["log.cleaner.max.compaction.lag.ms"],
-        "Of compaction, which is not here yet.";
-    "min.cleanable.dirty.ratio", RATIO, None, "0.5", &["log.cleaner.min.cleanable.ratio"],
-        "Of compaction, which is not here yet.";
-    "min.compaction.lag.ms", long(0), Ms, "0", &["log.cleaner.min.compaction.lag.ms"],
-        "Of compaction, which is not here yet.";
     "preallocate", Kind::Bool, None, "false", &["log.preallocate"],
         "Leat's files grow as they are written.";
     "remote.log.copy.disable", Kind::Bool, None, "false", &[],
@@ -158,13 +158,17 @@ impl TopicConfig {
         resolved
     }
 
-    /// The age at which a partition's segment rolls: `segment.ms` less this partition's share of the jitter. `draw` is
-    /// any number that differs between partitions and stays the same for one.
+    /// The age at which a partition's segment rolls: `segment.ms`, or what compaction may wait at most, less this
+    /// partition's share of the jitter. `draw` is any number that differs between partitions and stays the same for one.
     pub fn roll_ms(&self, draw: u64) -> u64 {
-        let most = self.segment_jitter_ms.min(self.segment_ms.saturating_sub(1));
+        let roll_ms = match self.cleanup_policy.compact {
+            true => self.segment_ms.min(self.max_compaction_lag_ms),
+            false => self.segment_ms,
+        };
+        let most = self.segment_jitter_ms.min(roll_ms.saturating_sub(1));
         let mixed = draw.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32;
-        self.segment_ms - mixed.checked_rem(most.saturating_add(1)).unwrap_or(0)
+        roll_ms - mixed.checked_rem(most.saturating_add(1)).unwrap_or(0)
     }
 
     /// Is acks=all answered only from stable storage?
@@ -185,6 +189,16 @@ pub fn check(name: &str, value: &str) -> Result<String, String> {
         return Err(format!("Unknown topic config name: {name}{hint}"));
     };
     row.key.check(value).map_err(|problem| format!("Invalid value {value} for configuration {name}: {problem}"))
+}
+
+/// Do a topic's values go together? The text of an INVALID_CONFIG answer where they do not.
+pub fn check_together(overrides: &Overrides, config: &Config) -> Result<(), String> {
+    let resolved = TopicConfig::resolve(overrides, config);
+    let (min, max) = (resolved.min_compaction_lag_ms, resolved.max_compaction_lag_ms);
+    if min > max {
+        return Err(format!("min.compaction.lag.ms ({min}) must not be above max.compaction.lag.ms ({max})"));
+    }
+    Ok(())
 }
 
 /// The value of a topic's key and where it comes from.

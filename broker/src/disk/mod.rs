@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leat_storage::{Checkpoint, GroupId, Identity, Log, LogConfig, LogReader};
+use leat_storage::{Checkpoint, GroupId, Identity, Log, LogConfig, LogReader, Swap};
+use tokio::sync::oneshot;
 
 pub(crate) use self::pool::Pool;
 pub(crate) use self::writer::Writer;
@@ -48,10 +49,17 @@ pub(crate) enum Job {
         config: LogConfig,
         flush: Flush,
     },
-    /// Written beside the log once everything before it is; never waited for.
+    /// Written beside the log once everything before it is; whoever waits is told when it is saved.
     Checkpoint {
         slot: Slot,
         checkpoint: Box<Checkpoint>,
+        saved: Option<oneshot::Sender<()>>,
+    },
+    /// Compaction has made a segment.
+    Swap {
+        slot: Slot,
+        swap: Box<Swap>,
+        done: oneshot::Sender<()>,
     },
     Delete {
         slot: Slot,
@@ -101,6 +109,7 @@ pub(crate) enum Done {
         slot: Slot,
         ready: u64,
     },
+    /// The log begins elsewhere: trimmed, or compacted.
     Trimmed {
         slot: Slot,
         log_start_offset: i64,

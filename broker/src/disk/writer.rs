@@ -9,7 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
-use leat_storage::{Checkpoint, Env, Error, GroupId, Log, SyncRound};
+use leat_storage::{Checkpoint, Env, Error, GroupId, Log, Swap, SyncRound};
+use tokio::sync::oneshot;
 
 use super::kept::Kept;
 use super::{Adopted, Ballots, Done, Flush, Job, Pool, Slot};
@@ -129,7 +130,8 @@ impl Loop {
                     kept.configure(config, flush);
                 }
             }
-            Job::Checkpoint { slot, checkpoint } => self.checkpoint(slot, checkpoint),
+            Job::Checkpoint { slot, checkpoint, saved } => self.checkpoint(slot, checkpoint, saved),
+            Job::Swap { slot, swap, done } => self.swap(slot, *swap, done),
             Job::Delete { slot } => self.delete(slot),
             Job::Stop { .. } => {}
         }
@@ -226,7 +228,7 @@ impl Loop {
     }
 
     /// Saves a checkpoint off this thread. It says only what is applied, hence synced.
-    fn checkpoint(&mut self, slot: Slot, checkpoint: Box<Checkpoint>) {
+    fn checkpoint(&mut self, slot: Slot, checkpoint: Box<Checkpoint>, saved: Option<oneshot::Sender<()>>) {
         let Some(log) = self.slot(slot).and_then(Kept::log) else { return };
         if let Err(error) = log.sync_indexes() {
             return self.offline(slot, &error);
@@ -234,25 +236,44 @@ impl Loop {
         let folder = log.folder().to_owned();
         let env = self.env.clone();
         self.pool.spawn(move || {
-            if let Err(error) = checkpoint.save(&env, &folder) {
-                tracing::warn!(folder = %folder.display(), %error, "checkpoint not saved; recovery will read further back");
+            match checkpoint.save(&env, &folder) {
+                // Nobody may wait for it.
+                Ok(()) => drop(saved.map(|saved| saved.send(()))),
+                Err(error) => {
+                    tracing::warn!(folder = %folder.display(), %error, "checkpoint not saved; recovery will read further back");
+                }
             }
         });
     }
 
     fn trim(&mut self, slot: Slot, offset: i64) {
-        let Some(log) = self.slot(slot).and_then(Kept::log) else { return };
-        match log.trim_to(offset) {
+        self.begin_elsewhere(slot, |log| log.trim_to(offset));
+    }
+
+    /// Compaction hears no more where the log can't be used.
+    fn swap(&mut self, slot: Slot, swap: Swap, done: oneshot::Sender<()>) {
+        if self.begin_elsewhere(slot, |log| log.swap_in(swap)) {
+            let _ = done.send(());
+        }
+    }
+
+    /// Moves the front of a log, and tells. False where that can't be done.
+    fn begin_elsewhere(&mut self, slot: Slot, change: impl FnOnce(&mut Log) -> Result<(), Error>) -> bool {
+        let Some(log) = self.slot(slot).and_then(Kept::log) else { return false };
+        match change(log) {
             Ok(()) => {
                 let reader = log.reader();
                 let (log_start_offset, first_index) = (reader.log_start_offset(), reader.first_index());
                 (self.report)(Done::Trimmed { slot, log_start_offset, first_index });
+                true
             }
-            Err(error) => self.offline(slot, &error),
+            Err(error) => {
+                self.offline(slot, &error);
+                false
+            }
         }
     }
 
-    /// Deletes the log, after the sync that is under way: what that reports must not reach the slot's next owner.
     fn delete(&mut self, slot: Slot) {
         if let Some(kept) = self.slot(slot).filter(|kept| kept.is_syncing()) {
             return kept.set_deleted();

@@ -85,6 +85,9 @@ pub(super) fn admit(sent: Option<BytesMut>, config: &TopicConfig, now_ms: i64) -
     if header.records_count < 1 {
         return Err(Refusal::new(ErrorCode::INVALID_RECORD, "the batch has no record"));
     }
+    if config.cleanup_policy.compact {
+        batch = check_keys(batch, config)?;
+    }
     if let Some(codec) = codec(config.compression_type)
         && header.compression()? != codec
     {
@@ -112,6 +115,22 @@ pub(super) fn admit(sent: Option<BytesMut>, config: &TopicConfig, now_ms: i64) -
     };
     let header = BatchHeader::parse(&batch)?;
     Ok(Admitted { batch, header, log_append_time })
+}
+
+/// Refuses records that compaction could not tell apart. Every record is looked at, so what can't be decoded is refused too.
+fn check_keys(batch: BytesMut, config: &TopicConfig) -> Result<BytesMut, Refusal> {
+    let batch = batch.freeze();
+    let mut keyless = Vec::new();
+    for (index, record) in (0..).zip(records::records(&batch, decoded_max(config))?) {
+        if record?.key.is_none() {
+            keyless.push(index);
+        }
+    }
+    if keyless.is_empty() {
+        return Ok(batch.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..])));
+    }
+    let reason = "a compacted topic takes no record without a key";
+    Err(Refusal::of_records(ErrorCode::INVALID_RECORD, reason, keyless.into_iter()))
 }
 
 /// Refuses records that are too far from the broker's clock. The header tells for all of them unless there is a bound on

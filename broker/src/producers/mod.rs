@@ -157,6 +157,13 @@ impl ProducerState {
         active
     }
 
+    /// The last committed offset of each producer: compaction leaves its batch, for its sequence.
+    #[must_use]
+    pub fn last_offsets(&self) -> HashMap<i64, i64> {
+        let known = self.0.iter().flat_map(|state| &state.producers);
+        known.filter_map(|(&id, producer)| Some((id, producer.last_committed_offset()?))).collect()
+    }
+
     /// Number of producers known, pending ones included.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -34,8 +34,8 @@ pub(crate) enum Event<T> {
     Written { ready: u64 },
     /// The write of this number, and all before it, are on stable storage.
     Synced { ready: u64 },
-    /// The log now begins with this entry: what was before it is gone.
-    Trimmed { first_index: u64 },
+    /// Entries now begin with this one, records at this offset: what was before is gone.
+    Trimmed { first_index: u64, log_start_offset: i64 },
     /// Frames that raft wanted to send, as many as were found.
     Read { request: ReadRequest, frames: Vec<Bytes> },
 }

@@ -228,7 +228,9 @@ impl<T> Replica<T> {
             }
             Event::Written { ready } => self.on_written(ready, effects),
             Event::Synced { ready } => self.on_synced(ready, effects),
-            Event::Trimmed { first_index } => self.node.mut_store().trim_to(first_index),
+            Event::Trimmed { first_index, log_start_offset } => {
+                self.node.mut_store().trim_to(first_index, log_start_offset);
+            }
             Event::Read { request, frames } => self.on_read(request, &frames, effects),
         }
     }

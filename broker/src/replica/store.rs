@@ -198,14 +198,15 @@ impl Store {
         }
     }
 
-    /// The log now starts at `first_index`; the term of the entry before it stays known.
-    pub(crate) fn trim_to(&mut self, first_index: u64) {
-        if first_index <= self.first_index {
-            return;
+    /// Entries now begin at `first_index`; the term of the one before stays known. Records may begin before them, where the
+    /// log is compacted, and clients ask for their epochs.
+    pub(crate) fn trim_to(&mut self, first_index: u64, log_start_offset: i64) {
+        if first_index > self.first_index {
+            self.before_first_term = self.term_at(first_index - 1).unwrap_or(self.before_first_term);
+            self.first_index = first_index;
         }
-        self.before_first_term = self.term_at(first_index - 1).unwrap_or(self.before_first_term);
-        self.first_index = first_index;
-        let keep = self.epochs.partition_point(|epoch| epoch.first_index <= first_index).saturating_sub(1);
+        let needed = |epoch: &Epoch| epoch.first_index > self.first_index || epoch.first_offset > log_start_offset;
+        let keep = self.epochs.partition_point(|epoch| !needed(epoch)).saturating_sub(1);
         self.epochs.drain(..keep);
     }
 

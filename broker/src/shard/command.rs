@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use leat_protocol::records::BatchHeader;
+use leat_storage::Swap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::open::Opened;
@@ -59,6 +60,17 @@ pub(crate) enum Command {
         partition: Arc<Partition>,
         look: Look,
     },
+    /// Saves a checkpoint; answered once it is on stable storage.
+    Checkpoint {
+        partition: Arc<Partition>,
+        saved: oneshot::Sender<()>,
+    },
+    /// Takes a segment that compaction has made; answered once it is in its place.
+    Swap {
+        partition: Arc<Partition>,
+        swap: Box<Swap>,
+        done: oneshot::Sender<()>,
+    },
     /// The topic's configuration changed.
     Configure {
         partition: Arc<Partition>,
@@ -113,6 +125,20 @@ impl ShardHandle {
         let (ticket, answer) = Ticket::new();
         self.send(Command::Trim { partition: partition.clone(), offset, ticket });
         answer.await.unwrap_or(Answer::NotLeader)
+    }
+
+    /// Saves a checkpoint. False where that can't be done.
+    pub(crate) async fn save_checkpoint(&self, partition: &Arc<Partition>) -> bool {
+        let (saved, waiting) = oneshot::channel();
+        self.send(Command::Checkpoint { partition: partition.clone(), saved });
+        waiting.await.is_ok()
+    }
+
+    /// Swaps in what compaction has made. False where that can't be done; the next start does it then.
+    pub(crate) async fn swap_in(&self, partition: &Arc<Partition>, swap: Box<Swap>) -> bool {
+        let (done, waiting) = oneshot::channel();
+        self.send(Command::Swap { partition: partition.clone(), swap, done });
+        waiting.await.is_ok()
     }
 
     /// What `look` sees on the replica; `None` where the partition is not open here.

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use self::command::{Command, ShardHandle, Ticket};
 pub(crate) use self::deleting::Deleting;
 pub(crate) use self::machine::{Machine, MachineFactory};
+pub(crate) use self::open::log_config;
 
 use self::open::Opened;
 use self::owned::{Owned, Phase};
@@ -147,6 +148,12 @@ impl Shard {
             Command::Inspect { partition, look } => {
                 self.with_open(&partition, Command::Inspect { partition: partition.clone(), look });
             }
+            Command::Checkpoint { partition, saved } => {
+                self.with_open(&partition, Command::Checkpoint { partition: partition.clone(), saved });
+            }
+            Command::Swap { partition, swap, done } => {
+                self.with_open(&partition, Command::Swap { partition: partition.clone(), swap, done });
+            }
             Command::Configure { partition } => self.configure(&partition),
             Command::Delete { partition } => self.delete(&partition),
             Command::Opened { slot, result } => self.opened(slot, *result),
@@ -224,6 +231,8 @@ impl Shard {
             Command::Open { reply, .. } => {
                 let _ = reply.send(());
             }
+            Command::Checkpoint { saved, .. } => owned.save_checkpoint(slot, &self.writer, Some(saved)),
+            Command::Swap { swap, done, .. } => self.writer.send(Job::Swap { slot, swap, done }),
             Command::Inspect { look, .. } => {
                 if let Phase::Open(running) = &owned.phase {
                     look(&running.replica);

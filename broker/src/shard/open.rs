@@ -84,6 +84,12 @@ fn open(around: &Surroundings, partition: &Partition) -> Result<Opened, String> 
     // What a killed process had only written may be read and built upon from now on, so it has to be on stable storage.
     log.sync().map_err(|error| error.to_string())?;
     let reader = log.reader();
+    if reader.first_index() > checkpoint.applied + 1 {
+        let (first, applied) = (reader.first_index(), checkpoint.applied);
+        return Err(format!(
+            "its entries begin with {first}, and its checkpoint ends with {applied}: the checkpoint is lost"
+        ));
+    }
     let start = Start {
         replica_id: partition.replica_id,
         ballot,
@@ -131,7 +137,7 @@ pub(super) fn settings(around: &Surroundings, partition: &Partition, applies_rec
 }
 
 /// What the log runs with.
-pub(super) fn log_config(config: &TopicConfig, partition: i32) -> LogConfig {
+pub(crate) fn log_config(config: &TopicConfig, partition: i32) -> LogConfig {
     LogConfig {
         segment_bytes: config.segment_bytes,
         // The partition's number stands in for a draw: segments of a topic do not all roll together.

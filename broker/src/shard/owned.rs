@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use leat_storage::Checkpoint;
+use tokio::sync::oneshot;
 
 use super::open::{self, Opened};
 use super::{Command, Machine, Surroundings, Ticket};
@@ -105,12 +106,17 @@ impl Owned {
     }
 
     fn checkpoint_if_due(&mut self, slot: Slot, writer: &Writer, around: &Surroundings) {
-        let Phase::Open(running) = &mut self.phase else { return };
-        if running.unsaved_bytes >= around.checkpoint_bytes {
-            running.unsaved_bytes = 0;
-            let checkpoint = Box::new(running.checkpoint(&self.partition));
-            writer.send(Job::Checkpoint { slot, checkpoint });
+        if matches!(&self.phase, Phase::Open(running) if running.unsaved_bytes >= around.checkpoint_bytes) {
+            self.save_checkpoint(slot, writer, None);
         }
+    }
+
+    /// Saves what is applied; `saved` is dropped where there is no log yet.
+    pub(super) fn save_checkpoint(&mut self, slot: Slot, writer: &Writer, saved: Option<oneshot::Sender<()>>) {
+        let Phase::Open(running) = &mut self.phase else { return };
+        running.unsaved_bytes = 0;
+        let checkpoint = Box::new(running.checkpoint(&self.partition));
+        writer.send(Job::Checkpoint { slot, checkpoint, saved });
     }
 
     /// The state to save at a clean stop, where there is a log.
@@ -131,7 +137,7 @@ impl Owned {
             Done::Synced { ready, .. } => self.step(Event::Synced { ready }),
             Done::Trimmed { log_start_offset, first_index, .. } => {
                 self.partition.set_log_start(log_start_offset);
-                self.step(Event::Trimmed { first_index });
+                self.step(Event::Trimmed { first_index, log_start_offset });
             }
             Done::Full { reason, .. } => {
                 tracing::warn!(partition = %self.partition.folder(), %reason, "disk full: produces are refused until there is room");

@@ -453,3 +453,39 @@ fn a_call_that_fails_ends_the_pass_and_the_next_one_does_it() {
         }
     }
 }
+
+#[test]
+fn a_hole_at_the_end_is_passed_over() {
+    let temp = tempfile::tempdir().unwrap();
+    let env = Env::default();
+    let mut log = create(&env, temp.path());
+    filled(&mut log);
+    let order = all(&log);
+    compact(&mut log, &eager(), order).unwrap();
+    let saved = checkpoint(&log);
+    // The active segment was never written to after all.
+    let active = log.reader().clean_end();
+    log.close().unwrap();
+    for part in Part::ALL {
+        std::fs::remove_file(name::path(temp.path(), active, part)).unwrap();
+    }
+    let saved = Checkpoint { applied: log_end(temp.path()), end_offset_at_applied: active, ..saved };
+    let (mut log, _) = open(&env, temp.path(), OpenHint { checkpoint: Some(saved), same_boot: false }).unwrap();
+    let reader = log.reader();
+    assert_eq!(
+        (reader.end_offset(), reader.first_index(), log.report().quarantined.len()),
+        (active, log.next_index(), 0)
+    );
+    let last = rows(&log).last().unwrap().0;
+    assert!(last < active);
+    let slice = reader.read(last + 1, active, 1, true).unwrap();
+    assert_eq!(slice.next_offset, active);
+    put(&mut log, &[(NOW, Some("after"), Some("all"))]);
+    assert_eq!(rows(&log).last().unwrap().0, active);
+    sound(&env, temp.path());
+}
+
+/// The last entry that the cleaned segments stand for.
+fn log_end(folder: &Path) -> u64 {
+    Manifest::load(&Env::default(), folder, &identity()).unwrap().unwrap().first_index - 1
+}

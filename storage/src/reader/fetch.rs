@@ -41,9 +41,11 @@ impl LogReader {
             return Ok(nothing);
         }
         let Some(place) = view.place_of(from) else { return out_of_range };
-        let Some((opened, position, first)) = find(&view.segments[place..], from, end)? else { return Ok(nothing) };
+        // Where compaction has left a hole up to there.
+        let passed = Slice { next_offset: until, ..Slice::default() };
+        let Some((opened, position, first)) = find(&view.segments[place..], from, end)? else { return Ok(passed) };
         if first.base_offset >= until {
-            return Ok(nothing);
+            return Ok(passed);
         }
         let (limit, limit_offset) = opened.limit(until)?;
         let entries = opened.segment.entries(&opened.files, &opened.extent)?;

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use leat_protocol::records::{self, Builder, Compression};
+use leat_protocol::records::{self, Builder, Compression, Record};
 
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
@@ -17,6 +17,15 @@ pub(crate) fn batch(values: &[&str]) -> Bytes {
 
 pub(crate) fn batch_of(compression: Compression, values: &[&str]) -> Bytes {
     builder(compression, values).finish().expect("a batch")
+}
+
+/// A batch of records with these keys and values, which are null where there is none.
+pub(crate) fn keyed(compression: Compression, timestamp: i64, rows: &[(Option<&str>, Option<&str>)]) -> Bytes {
+    let mut builder = Builder::new(compression, None);
+    for (key, value) in rows {
+        builder.push(timestamp, key.map(str::as_bytes), value.map(str::as_bytes), &[]);
+    }
+    builder.finish().expect("a batch")
 }
 
 /// A batch of `records` records of an idempotent producer.
@@ -46,16 +55,15 @@ pub(crate) fn seal(batch: &Bytes, changes: &[(usize, &[u8])]) -> Bytes {
     bytes.freeze()
 }
 
-/// Offsets and values of all records in batches that stand back to back.
+/// All records in batches that stand back to back.
+pub(crate) fn records_of(batches: &Bytes) -> Vec<Record> {
+    let batches = records::split(batches).map(|batch| batch.expect("whole batches").1);
+    let records = batches.flat_map(|batch| records::records(&batch, 64 << 20).expect("records"));
+    records.map(|record| record.expect("a record")).collect()
+}
+
+/// Their offsets and values.
 pub(crate) fn values(batches: &Bytes) -> Vec<(i64, String)> {
-    let mut values = Vec::new();
-    for batch in records::split(batches) {
-        let (_, batch) = batch.expect("whole batches");
-        for record in records::records(&batch, 64 << 20).expect("records") {
-            let record = record.expect("a record");
-            let value = record.value.expect("a value");
-            values.push((record.offset, String::from_utf8(value.to_vec()).expect("text")));
-        }
-    }
-    values
+    let text = |value: Option<Bytes>| String::from_utf8(value.expect("a value").to_vec()).expect("text");
+    records_of(batches).into_iter().map(|record| (record.offset, text(record.value))).collect()
 }

@@ -6,7 +6,7 @@ mod partition;
 mod process;
 mod target;
 
-pub(crate) use self::batch::{batch, batch_of, now_ms, producer_batch, seal, values};
+pub(crate) use self::batch::{batch, batch_of, keyed, now_ms, producer_batch, records_of, seal, values};
 pub(crate) use self::connection::{Connection, frame};
 pub(crate) use self::partition::{Partition, bytes_of, create_topic, delete_topic, describe_topic, topic_id, unique};
 pub(crate) use self::process::{Process, free_port, random, wait_until};

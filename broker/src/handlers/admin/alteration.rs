@@ -146,22 +146,22 @@ impl Target<'_> {
         Ok(ConfigEntry::set(key, &self.check(key, &list.join(","))?))
     }
 
-    /// Do a broker's values still go together?
+    /// Do the values still go together?
     pub(super) fn check_together(
         &self,
         config: &Config,
         now: &Overrides,
         changes: &[ConfigEntry],
     ) -> Result<(), Problem> {
-        if let Self::Topic(_) = self {
-            return Ok(());
-        }
         let mut after = now.clone();
         for ConfigEntry { key, value } in changes {
             match value {
                 Some(value) => after.insert(key.clone(), value.clone()),
                 None => after.remove(key),
             };
+        }
+        if let Self::Topic(_) = self {
+            return topic::check_together(&after, config).map_err(|text| (ErrorCode::INVALID_CONFIG, text));
         }
         let values = after.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         config.check_dynamic(values).map_err(|error| invalid(error.to_string()))

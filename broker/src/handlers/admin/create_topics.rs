@@ -98,6 +98,7 @@ fn create(
         return Err((ErrorCode::POLICY_VIOLATION, "Excessively large number of partitions per request.".into()));
     }
     let overrides = overrides(topic)?;
+    topic::check_together(&overrides, config).map_err(|text| (ErrorCode::INVALID_CONFIG, text))?;
     let partitions = if topic.assignments.is_empty() {
         automatic(image, config, topic.num_partitions, topic.replication_factor)?
     } else {
