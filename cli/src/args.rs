@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, broker, completions, config, consume, demo, log, offsets, produce, records, topic, version,
+    bench, broker, completions, config, consume, demo, group, log, offsets, produce, records, topic, version,
 };
 use crate::error::{EXIT_CODES, Result};
 
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Records(records::Command),
     Offsets(offsets::Args),
+    #[command(subcommand)]
+    Group(group::Command),
     Config(config::Args),
     #[command(subcommand)]
     Log(log::Command),
@@ -61,6 +63,7 @@ impl Command {
             Command::Consume(args) => consume::run(args),
             Command::Records(command) => records::run(command),
             Command::Offsets(args) => offsets::run(args),
+            Command::Group(command) => group::run(command),
             Command::Config(args) => config::run(args),
             Command::Log(command) => log::run(command),
             Command::Bench(command) => bench::run(command),

@@ -18,7 +18,7 @@ pub(crate) enum Error {
     /// No broker answered in time. The same command may succeed later.
     #[error("{0}")]
     Unavailable(String),
-    /// A topic, partition or offset that the command names does not exist.
+    /// A topic, partition, offset or group that the command names does not exist.
     #[error("{0}")]
     NotFound(String),
     /// Somebody pressed Ctrl-C or sent SIGTERM; what had been accepted until then was finished.
@@ -39,7 +39,7 @@ Exit codes:
   1    failed: refused by the broker, a file that can't be read, a damaged log
   2    the command line is wrong
   3    no broker could be reached in time: trying again may help
-  4    a topic, partition or offset does not exist
+  4    a topic, partition, offset or group does not exist
   130  interrupted by Ctrl-C or SIGTERM";
 
 impl Error {

@@ -49,8 +49,20 @@ impl Connection {
 
     /// A consumer that never falls back to another place than the one it was given, nor creates a topic by asking for it.
     pub(crate) async fn consumer(&self) -> Result<Consumer> {
+        self.consumer_with(&[("auto.offset.reset", "none")]).await
+    }
+
+    /// A member of a group that commits by itself what it has done; `reset` is where it starts what has no commit.
+    pub(crate) async fn member(&self, group: &str, reset: &str) -> Result<Consumer> {
+        self.consumer_with(&[("group.id", group), ("auto.offset.reset", reset), ("enable.auto.commit", "false")]).await
+    }
+
+    async fn consumer_with(&self, settings: &[(&str, &str)]) -> Result<Consumer> {
         let mut builder = Consumer::builder().bootstrap(&self.bootstrap_server).client_id("leat");
-        builder = builder.set("auto.offset.reset", "none")?.set("allow.auto.create.topics", "false")?;
+        builder = builder.set("allow.auto.create.topics", "false")?;
+        for (key, value) in settings {
+            builder = builder.set(key, value)?;
+        }
         for (key, value) in self.with_timeouts(&["default.api.timeout.ms", "request.timeout.ms"]) {
             builder = builder.set(&key, &value)?;
         }
@@ -88,7 +100,13 @@ impl From<leat_client::Error> for Error {
 
 /// Whether a broker refused because something that was named is not there.
 fn is_absence(code: ErrorCode) -> bool {
-    [ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ErrorCode::UNKNOWN_TOPIC_ID, ErrorCode::OFFSET_OUT_OF_RANGE].contains(&code)
+    [
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode::UNKNOWN_TOPIC_ID,
+        ErrorCode::OFFSET_OUT_OF_RANGE,
+        ErrorCode::GROUP_ID_NOT_FOUND,
+    ]
+    .contains(&code)
 }
 
 /// Reads `KEY=VALUE`; the value may be empty and may hold further `=`.

@@ -4,6 +4,7 @@
 
 mod broker;
 mod demo;
+mod groups;
 mod leat;
 mod log;
 mod pipes;

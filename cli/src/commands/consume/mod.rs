@@ -1,6 +1,8 @@
 //! `leat consume`: records out as text, from any place and up to any place.
 //!
-//! It belongs to no consumer group and leaves no trace on the broker.
+//! Without `--group` it belongs to no consumer group and leaves no trace on the broker.
+
+mod group;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -16,6 +18,7 @@ use crate::position::{self, Position};
 use crate::record::{self, Shown};
 use crate::session::{self, Connection};
 use crate::template::{self, Template};
+use group::Membership;
 
 /// How long one poll waits; output is flushed after each.
 const POLL: Duration = Duration::from_millis(500);
@@ -26,6 +29,7 @@ Examples:
   leat consume flights --until latest                         everything, then stop
   leat consume flights --from -10 --until latest              the last ten of each partition
   leat consume flights --from 2013-01-15T08:00-05:00 --count 5
+  leat consume flights --group report                         go on where the group is, and commit
   leat consume flights --partition 0,3 --format '%T %k %s\\n'
   leat consume flights --until latest --json | jq .key";
 
@@ -36,11 +40,12 @@ pub(crate) struct Args {
     /// The topic to read
     topic: String,
 
-    /// Begin here
+    /// Begin here; with --group only where it has no commit yet, and only earliest or latest
     #[arg(short = 'o', long, value_name = "POSITION", default_value = "earliest", allow_hyphen_values = true)]
     from: Position,
 
-    /// End before this position, as it is when the command starts; without it or --count, go on for ever
+    /// End before this position, as it is when the command starts; without it or --count, go on for ever. With --group,
+    /// end when the group has committed up to there
     #[arg(short, long, value_name = "POSITION", allow_hyphen_values = true)]
     until: Option<Position>,
 
@@ -48,8 +53,12 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "N")]
     count: Option<u64>,
 
+    /// Read as a member of this group: go on where it has committed, and commit what was written
+    #[arg(short, long)]
+    group: Option<String>,
+
     /// Read only these partitions
-    #[arg(short, long, value_name = "N,...", value_delimiter = ',', value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(short, long, value_name = "N,...", value_delimiter = ',', conflicts_with = "group", value_parser = clap::value_parser!(i32).range(0..))]
     partition: Vec<i32>,
 
     /// Write each record as a JSON object on a line
@@ -82,6 +91,11 @@ async fn consume(args: Args) -> Result<()> {
         None if args.json => Style::Json,
         None => Style::Values,
     };
+    let mut reading = Reading { style, left: args.count, ends: HashMap::new(), out: Out::stdout() };
+    if let Some(group) = &args.group {
+        let member = Membership { group, topic: &args.topic, from: args.from, until: args.until };
+        return group::consume(&args.connection, member, reading).await;
+    }
     let consumer = args.connection.consumer().await?;
     let partitions = partitions::find(&consumer, &args.topic, &args.partition).await?;
     let ends = match args.until {
@@ -90,7 +104,6 @@ async fn consume(args: Args) -> Result<()> {
     };
     consumer.assign(&partitions).await?;
     consumer.seek_all(start(args.from)).await?;
-    let mut reading = Reading { style, left: args.count, ends: HashMap::new(), out: Out::stdout() };
     match ends {
         Some(ends) => {
             reading.ends = ends.into_iter().collect();
