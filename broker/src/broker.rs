@@ -259,9 +259,14 @@ impl Broker {
             return Ok(());
         }
         let record = Kind::BrokerRegistered(BrokerRegistered { node_id: self.server.node_id, listeners, rack });
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let decided = runtime.block_on(self.server.decide_alone(vec![record.into()]));
-        decided.map(drop).map_err(|(_, reason)| Error::Failed(reason))
+        // In a thread of its own, since whoever starts a broker may be within a runtime.
+        let decide = || -> Result<(), Error> {
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            let decided = runtime.block_on(self.server.decide_alone(vec![record.into()]));
+            decided.map(drop).map_err(|(_, reason)| Error::Failed(reason))
+        };
+        let decided = std::thread::scope(|scope| scope.spawn(decide).join());
+        decided.unwrap_or_else(|_| Err(Error::Failed("the broker could not be registered".to_owned())))
     }
 }
 

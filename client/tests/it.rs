@@ -16,4 +16,3 @@ macro_rules! tests {
 }
 
 suite::for_each_test!(tests);
-suite::for_each_group_test!(tests);

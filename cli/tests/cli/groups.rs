@@ -7,16 +7,6 @@ use serde_json::Value;
 
 use crate::leat::{bootstrap, client, client_reading, command, signal, topic, unique};
 
-/// Whether the broker under test has no groups, which a test then says.
-fn skip(test: &str) -> bool {
-    let leat = std::env::var_os("LEAT_TEST_BOOTSTRAP").is_none();
-    let none = leat && !leat_protocol::ApiKey::FindCoordinator.api().served;
-    if none {
-        eprintln!("{test}: skipped, Leat has no group coordinator");
-    }
-    none
-}
-
 fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -30,9 +20,6 @@ fn filled(name: &str, partitions: u32, lines: usize) -> String {
 
 #[test]
 fn a_group_goes_on_where_it_was_and_is_shown_reset_and_deleted() {
-    if skip("a_group_goes_on_where_it_was_and_is_shown_reset_and_deleted") {
-        return;
-    }
     let (topic, group) = (filled("report", 2, 10), unique("report"));
     let consume = |args: &[&str]| client(&[&["consume", &topic, "--group", &group], args].concat()).ok();
     assert_eq!(consume(&["--count", "3"]), "0\n1\n2\n");
@@ -77,9 +64,6 @@ fn a_group_goes_on_where_it_was_and_is_shown_reset_and_deleted() {
 
 #[test]
 fn a_member_is_shown_guards_its_group_and_leaves_when_interrupted() {
-    if skip("a_member_is_shown_guards_its_group_and_leaves_when_interrupted") {
-        return;
-    }
     let (topic, group) = (filled("guarded", 1, 2), unique("guarded"));
     let mut child = command(&["consume", &topic, "--group", &group])
         .env("LEAT_BOOTSTRAP_SERVER", bootstrap())
@@ -108,9 +92,6 @@ fn a_member_is_shown_guards_its_group_and_leaves_when_interrupted() {
 
 #[test]
 fn a_group_ends_before_a_place_and_goes_on_there() {
-    if skip("a_group_ends_before_a_place_and_goes_on_there") {
-        return;
-    }
     let (topic, group) = (filled("until", 1, 2000), unique("until"));
     let consume = |until: &str| client(&["consume", &topic, "--group", &group, "--until", until]).ok();
     let expected = |numbers: std::ops::Range<i32>| numbers.map(|i| format!("{i}\n")).collect::<String>();

@@ -134,7 +134,11 @@ pub(crate) fn bootstrap() -> &'static str {
 fn in_process() -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("broker");
     let _ = std::fs::remove_dir_all(&folder);
-    let sets = [("log.dirs", folder.to_str().unwrap()), ("listeners", "PLAINTEXT://127.0.0.1:0")];
+    let sets = [
+        ("log.dirs", folder.to_str().unwrap()),
+        ("listeners", "PLAINTEXT://127.0.0.1:0"),
+        ("group.initial.rebalance.delay.ms", "0"),
+    ];
     let sets = sets.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let config = leat_broker::Config::load(None, [], &sets).unwrap();
     let broker = leat_broker::Broker::start(config).unwrap();

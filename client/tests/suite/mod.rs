@@ -54,16 +54,6 @@ macro_rules! for_each_test {
             a_live_consumer_sees_records_soon,
             what_is_sent_again_is_written_once_and_in_order,
             a_consumer_reads_on_when_connections_break,
-        }
-    };
-}
-
-pub(crate) use for_each_test;
-
-/// The same for the tests that need a group coordinator.
-macro_rules! for_each_group_test {
-    ($then:ident) => {
-        $then! {
             a_group_goes_on_where_it_has_committed,
             positions_are_committed_in_the_background_and_on_close,
             records_and_offsets_are_committed_one_by_one,
@@ -86,7 +76,7 @@ macro_rules! for_each_group_test {
     };
 }
 
-pub(crate) use for_each_group_test;
+pub(crate) use for_each_test;
 
 /// A topic name that no other test has.
 fn unique(name: &str) -> String {

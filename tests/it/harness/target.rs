@@ -48,7 +48,8 @@ pub(crate) fn target() -> &'static Target {
         }
         Err(_) => {
             let folder = tempfile::tempdir().expect("a folder");
-            let broker = start(folder.path(), &[]).expect("a broker");
+            // A group of one need not wait for others.
+            let broker = start(folder.path(), &[("group.initial.rebalance.delay.ms", "0")]).expect("a broker");
             (Target::of(&broker), Some((broker, folder)))
         }
     });
