@@ -112,8 +112,10 @@ fn write(progress: &Progress, out: &mut Out) -> Result<()> {
         }
         out.table(&table)?;
     }
-    for idle in group.members.iter().filter(|member| member.assignment.is_empty()) {
-        out.line(format_args!("\n{} at {} reads nothing", called(idle), idle.host))?;
+    let idle = group.members.iter().filter(|member| member.assignment.is_empty());
+    for (i, member) in idle.enumerate() {
+        let gap = if i == 0 { "\n" } else { "" };
+        out.line(format_args!("{gap}{} at {} reads nothing", called(member), member.host))?;
     }
     Ok(())
 }
