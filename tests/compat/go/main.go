@@ -34,6 +34,10 @@ type program struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "member" {
+		runMember(os.Args[2:])
+		return
+	}
 	fallback := os.Getenv("BOOTSTRAP")
 	if fallback == "" {
 		fallback = "127.0.0.1:9092"

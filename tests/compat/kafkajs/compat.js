@@ -5,20 +5,9 @@
 const assert = require('node:assert/strict')
 const crypto = require('node:crypto')
 const { parseArgs } = require('node:util')
-const { Kafka, CompressionTypes, CompressionCodecs, ConfigResourceTypes, Partitioners, logLevel } = require('kafkajs')
-const lz4 = require('lz4-napi')
-const zstd = require('@bokuweb/zstd-wasm')
+const { Kafka, CompressionTypes, ConfigResourceTypes, Partitioners, logLevel } = require('kafkajs')
+const codecs = require('./codecs')
 const sample = require('./sample')
-
-CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy')
-CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: encoder => lz4.compressFrame(encoder.buffer),
-  decompress: buffer => lz4.decompressFrame(buffer),
-})
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async encoder => Buffer.from(zstd.compress(encoder.buffer)),
-  decompress: async buffer => Buffer.from(zstd.decompress(buffer)),
-})
 
 const { values: args } = parseArgs({ options: { bootstrap: { type: 'string' } } })
 const kafka = new Kafka({
@@ -266,7 +255,7 @@ async function limits() {
 }
 
 async function main() {
-  await zstd.init()
+  await codecs.ready()
   await admin.connect()
   await topics()
   await records()

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 
 
 class Checks:
-    def __init__(self, client):
+    def __init__(self, client, **more):
+        """`more` are further arguments as argparse takes them."""
         self.passed = self.failed = 0
         parser = argparse.ArgumentParser(description=f"What {client} must be able to do with a Kafka broker.")
         parser.add_argument("--bootstrap", default=os.environ.get("BOOTSTRAP", "127.0.0.1:9092"), metavar="HOST:PORT")
         parser.add_argument("--tool", default=client, metavar="PATH", help="the program to run, where the client is a program")
-        args = parser.parse_args()
+        for name, settings in more.items():
+            parser.add_argument(name, **settings)
+        self.args = args = parser.parse_args()
         self.bootstrap, self.tool = args.bootstrap, args.tool
         self.topic = f"compat-{client}-{random.randrange(16**8):08x}"
 
