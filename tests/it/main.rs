@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! harness      the broker under test, connections, batches, topics
-//! api_versions, compaction, connections, produce, fetch, fetch_sessions, idempotence, list_offsets, retention, topics
+//! api_versions, compaction, connections, produce, fetch, fetch_sessions, groups, idempotence, list_offsets, retention, topics
 //!              what a client sees on the wire, one file per subject
 //! bad_input    what must never be believed: frames, lengths, batches, data folders, configuration
 //! durability   kill -9 under load, power cuts, clean stops, of a `leat` process
@@ -20,6 +20,7 @@ mod connections;
 mod durability;
 mod fetch;
 mod fetch_sessions;
+mod groups;
 mod harness;
 mod idempotence;
 mod list_offsets;

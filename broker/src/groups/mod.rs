@@ -19,6 +19,8 @@ mod offsets;
 mod records;
 mod request;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::directory::{Directory, OFFSETS_TOPIC};
 pub(crate) use self::group::{Caller, Event, Join, Joined, Protocol, Reply, State, Sync, Synced};

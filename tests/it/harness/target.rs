@@ -13,6 +13,10 @@ use super::Connection;
 /// Names a broker that is tested instead of a Leat started here.
 const BOOTSTRAP: &str = "LEAT_TEST_BOOTSTRAP";
 
+/// As tests/compat/apache-kafka sets them: first members are not waited for, and sessions may end soon.
+pub(crate) const QUICK_GROUPS: [(&str, &str); 2] =
+    [("group.initial.rebalance.delay.ms", "0"), ("group.min.session.timeout.ms", "100")];
+
 /// A broker that serves.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -48,8 +52,7 @@ pub(crate) fn target() -> &'static Target {
         }
         Err(_) => {
             let folder = tempfile::tempdir().expect("a folder");
-            // A group of one need not wait for others.
-            let broker = start(folder.path(), &[("group.initial.rebalance.delay.ms", "0")]).expect("a broker");
+            let broker = start(folder.path(), &QUICK_GROUPS).expect("a broker");
             (Target::of(&broker), Some((broker, folder)))
         }
     });

@@ -1,0 +1,81 @@
+//! What a coordinator has answered stays, whatever happens to the process.
+
+use std::time::{Duration, Instant};
+
+use leat_protocol::ErrorCode;
+use leat_protocol::messages::OffsetCommitRequest;
+
+use crate::harness::{Member, Process, QUICK_GROUPS, create_topic, skip_unless_leat, wait_until};
+
+fn start(data: &std::path::Path) -> Process {
+    let sets = QUICK_GROUPS.map(|(key, value)| format!("{key}={value}"));
+    Process::start(data, "127.0.0.1:0", &sets.each_ref().map(String::as_str))
+}
+
+#[test]
+fn a_commit_that_was_answered_survives_kill_9() {
+    if skip_unless_leat("a_commit_that_was_answered_survives_kill_9") {
+        return;
+    }
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("data");
+    let mut process = start(&data);
+    assert_eq!(create_topic(&mut process.target.connect(), "read", 1, &[]).error_code, ErrorCode::NONE);
+    let groups = ["one", "two", "three", "four"];
+    for round in 0..4 {
+        let first = round * 100;
+        let mut members = groups.map(|group| Member::of(&process.target, group));
+        for member in &mut members {
+            let known = member.committed("read").committed_offset;
+            assert!(round == 0 || (first - 100 + 20..=first - 100 + 21).contains(&known), "{known} in round {round}");
+            for offset in first..=first + 20 {
+                assert_eq!(member.commit("read", offset), ErrorCode::NONE);
+            }
+        }
+        // The last ones are killed on their way.
+        for member in &mut members {
+            let request: OffsetCommitRequest = member.commit_request("read", first + 21);
+            member.connection.send(9, &request);
+        }
+        process.kill();
+        process = start(&data);
+    }
+}
+
+#[test]
+fn members_survive_a_restart_with_their_assignments() {
+    if skip_unless_leat("members_survive_a_restart_with_their_assignments") {
+        return;
+    }
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("data");
+    let process = start(&data);
+    let mut member = Member::of(&process.target, "kept");
+    member.settle();
+    process.kill();
+    let process = start(&data);
+    let mut back = Member::of(&process.target, "kept");
+    (back.id, back.generation) = (member.id, member.generation);
+    assert_eq!(back.heartbeat(), ErrorCode::NONE);
+    assert_eq!(&back.sync(&[]).assignment[..], b"mine");
+    assert_eq!(back.join().generation_id, 2);
+}
+
+#[test]
+fn a_broker_that_stops_waits_for_no_join() {
+    if skip_unless_leat("a_broker_that_stops_waits_for_no_join") {
+        return;
+    }
+    let parent = tempfile::tempdir().unwrap();
+    let process = start(&parent.path().join("data"));
+    let mut member = Member::of(&process.target, "waits");
+    member.settle();
+    let mut other = member.beside(&process.target);
+    other.begin_join();
+    wait_until("a rebalance", Duration::from_secs(10), || member.heartbeat() == ErrorCode::REBALANCE_IN_PROGRESS);
+    let begun = Instant::now();
+    let (status, _) = process.terminate();
+    assert!(status.success(), "{status}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(other.end_join().error_code, ErrorCode::NOT_COORDINATOR);
+}
