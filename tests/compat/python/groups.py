@@ -184,8 +184,9 @@ class Life:
             settled(self.admin, self.group, self.strategy, *members)
 
     def commits(self):
-        members, ends = (self.a, self.b, self.c), self.topic.ends()
+        members = (self.a, self.b, self.c)
         with check("commit, sync and async: the admin sees the offsets, and no lag"):
+            ends = self.topic.ends()
             for member, how in zip(members, ("sync", "async", "sync")):
                 committed = member.ask_offsets("commit", how)
                 if self.client.commits:

@@ -25,6 +25,7 @@ class Member:
         self.records = []  # (partition, offset), in order of arrival
         self.errors = []  # what went wrong by itself, not on a command
         self.answers = []
+        self.ended = False
         self.changed = threading.Condition()
         # A process group of its own, so that a kill takes the client with it where that is a child of the process.
         self.process = subprocess.Popen([*shlex.split(command), "--bootstrap", bootstrap], stdin=subprocess.PIPE,
@@ -47,7 +48,7 @@ class Member:
                     self.answers.append((kind, words))
                 self.changed.notify_all()
         with self.changed:
-            self.answers.append(("error", ["ENDED", f"its process, {self.process.wait()}"]))
+            self.ended = True
             self.changed.notify_all()
 
     def ask(self, *command):
@@ -56,9 +57,10 @@ class Member:
             self.process.stdin.write(" ".join(map(str, command)) + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # its end is an answer too
+            pass  # it has ended, which is seen below
         with self.changed:
-            assert self.changed.wait_for(lambda: self.answers, WAIT), f"no answer to {command} in {WAIT} s"
+            assert self.changed.wait_for(lambda: self.answers or self.ended, WAIT), f"no answer to {command} in {WAIT} s"
+            assert self.answers, f"it has ended before its answer to {command}"
             kind, words = self.answers.pop(0)
         if kind == "error":
             raise Refused(words)
@@ -71,16 +73,6 @@ class Member:
     def kill(self):
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-
-    def end(self):
-        """Ends the process, after a while by force."""
-        try:
-            self.process.stdin.close()
-            self.process.wait(5)
-        except (OSError, subprocess.TimeoutExpired):
-            pass
-        if self.process.poll() is None:
-            self.kill()
 
 
 def eventually(what, condition, seconds=WAIT):
