@@ -25,7 +25,7 @@ pub(crate) struct Groups {
     /// When groups want to be woken.
     wakes: BTreeSet<(u64, Str)>,
     /// When to look for offsets that have expired.
-    pub(super) check_up_ms: u64,
+    check_up_ms: u64,
     /// Numbers groups as they are made.
     made: u64,
     budget: Arc<AtomicUsize>,

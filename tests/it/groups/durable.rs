@@ -1,5 +1,6 @@
 //! What a coordinator has answered stays, whatever happens to the process.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use leat_protocol::ErrorCode;
@@ -7,9 +8,14 @@ use leat_protocol::messages::OffsetCommitRequest;
 
 use crate::harness::{Member, Process, QUICK_GROUPS, create_topic, skip_unless_leat, wait_until};
 
-fn start(data: &std::path::Path) -> Process {
-    let sets = QUICK_GROUPS.map(|(key, value)| format!("{key}={value}"));
-    Process::start(data, "127.0.0.1:0", &sets.each_ref().map(String::as_str))
+fn start(data: &Path) -> Process {
+    start_with(data, &[])
+}
+
+fn start_with(data: &Path, sets: &[&str]) -> Process {
+    let quick = QUICK_GROUPS.map(|(key, value)| format!("{key}={value}"));
+    let sets: Vec<&str> = quick.iter().map(String::as_str).chain(sets.iter().copied()).collect();
+    Process::start(data, "127.0.0.1:0", &sets)
 }
 
 #[test]
@@ -40,6 +46,34 @@ fn a_commit_that_was_answered_survives_kill_9() {
         process.kill();
         process = start(&data);
     }
+}
+
+#[test]
+fn a_group_is_loaded_from_what_compaction_has_left() {
+    if skip_unless_leat("a_group_is_loaded_from_what_compaction_has_left") {
+        return;
+    }
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("data");
+    let sets = ["offsets.topic.segment.bytes=4096", "offsets.topic.num.partitions=1", "log.cleaner.backoff.ms=20"];
+    let process = start_with(&data, &sets);
+    assert_eq!(create_topic(&mut process.target.connect(), "read", 1, &[]).error_code, ErrorCode::NONE);
+    let mut member = Member::of(&process.target, "compacted");
+    let mut rare = Member::of(&process.target, "rare");
+    member.settle();
+    assert_eq!(rare.commit("read", 7), ErrorCode::NONE);
+    for offset in 0..200 {
+        assert_eq!(member.commit("read", offset), ErrorCode::NONE);
+    }
+    let manifest = data.join("__consumer_offsets-0").join("manifest");
+    wait_until("a compaction", Duration::from_secs(20), || manifest.exists());
+    process.kill();
+    let process = start_with(&data, &sets);
+    let mut back = Member::of(&process.target, "compacted");
+    (back.id, back.generation) = (member.id, member.generation);
+    assert_eq!(back.heartbeat(), ErrorCode::NONE);
+    assert_eq!(back.committed("read").committed_offset, 199);
+    assert_eq!(Member::of(&process.target, "rare").committed("read").committed_offset, 7);
 }
 
 #[test]
