@@ -30,7 +30,7 @@ bench-peers *ARGS:
 
 # Clients written elsewhere, against a release build; `just compat java` runs one of them
 compat *CLIENTS:
-    cargo build --release --bin leat
+    cargo build --release -p leat -p leat-client --bin leat --example group_member
     tests/compat/run {{CLIENTS}}
 
 # Everything that CI runs

@@ -40,6 +40,7 @@ CLIENTS = {
     "kafka-python": Client(["cooperative-sticky", "range", "roundrobin", "sticky"], told_fenced=False),
     "franz-go": Client(["cooperative-sticky", "range", "roundrobin", "sticky"]),
     "kafkajs": Client(["RoundRobinAssigner"], static=False, deletes_offsets=False),
+    "leat": Client(["cooperative-sticky", "range", "roundrobin", "sticky"]),
     "kcat": Client(["range"], commits=False, admin="confluent-kafka", deletes_offsets=False),
 }
 # Which clients meet in one group, by which strategy.
@@ -47,6 +48,11 @@ MIXED = [
     ("range", ["java", "confluent-kafka", "kafka-python"]),
     ("range", ["kcat", "franz-go", "java-2.8"]),
     ("cooperative-sticky", ["java", "confluent-kafka", "franz-go"]),
+    # Whoever joins first assigns for all, until it leaves.
+    ("range", ["leat", "java", "confluent-kafka"]),
+    ("roundrobin", ["confluent-kafka", "leat", "java"]),
+    ("sticky", ["java", "leat", "franz-go"]),
+    ("cooperative-sticky", ["leat", "confluent-kafka", "java"]),
 ]
 
 checks = Checks("groups", members={"nargs": "+", "metavar": "NAME=COMMAND", "help": f"of {', '.join(CLIENTS)}"})
