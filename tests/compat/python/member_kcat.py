@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 import threading
 
 from member import say, serve
@@ -55,6 +56,8 @@ def rebalances(kcat):
             say("lost", "FENCED_INSTANCE_ID", line.strip())
         elif "ERROR" in line:
             say("lost", "UNKNOWN", line.strip())
+        else:
+            sys.stderr.write(line)
 
 
 serve("kcat", Member)
