@@ -9,7 +9,8 @@ use leat_protocol::records::{BatchHeader, Builder, Compression, TimestampType};
 use leat_protocol::{Bytes, ErrorCode, Records, Uuid};
 
 use crate::harness::{
-    Partition, batch, batch_of, bytes_of, now_ms, seal, skip_unless_leat, target, topic_id, unique, values,
+    Partition, Target, batch, batch_of, bytes_of, now_ms, seal, skip_unless_leat, start, target, topic_id, unique,
+    values,
 };
 
 #[test]
@@ -156,11 +157,15 @@ fn lz4_frames_with_dependent_blocks_are_stored_as_they_came() {
     let length = i32::try_from(61 - 12 + packed.len()).unwrap();
     let whole = [&plain[..61], &packed].concat().into();
     let sent = seal(&whole, &[(8, &length.to_be_bytes()), (21, &3i16.to_be_bytes())]);
-    let mut partition = Partition::new("lz4-linked");
+    // On a broker of its own, whose folder goes: what other tests leave is read by Kafka's tools.
+    let folder = tempfile::tempdir().unwrap();
+    let broker = start(folder.path(), &[]).unwrap();
+    let mut partition = Partition::with(&Target::of(&broker), "lz4-linked", &[]);
     assert_eq!(partition.append(sent.clone()), 0);
     let stored = bytes_of(&partition.fetch(0));
     assert_eq!(stored[21..], sent[21..]);
     assert_eq!(values(&stored), [(0, text)]);
+    broker.stop();
 }
 
 #[test]
