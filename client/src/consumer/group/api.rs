@@ -16,7 +16,7 @@ use crate::{CommittedOffset, Consumer, ConsumerRecord, Error, TopicPartition};
 
 impl Consumer {
     /// Joins the group of `group.id` and reads the part of these topics that it gives this member. It replaces an earlier
-    /// subscription. Partitions come with the polls that follow, and start where the group has committed, else where
+    /// subscription and its listener. Partitions come with the polls that follow, and start where the group has committed, else where
     /// `auto.offset.reset` says.
     ///
     /// # Errors
@@ -79,7 +79,8 @@ impl Consumer {
             self.inner.cluster.track(topics);
         }
         self.inner.state.lock().clear_group_error();
-        group.want(wanted, listener);
+        group.shared.lock().listener = listener;
+        group.want(wanted);
         Ok(())
     }
 
@@ -168,14 +169,11 @@ fn names<T: AsRef<str>>(topics: &[T]) -> BTreeSet<Str> {
 }
 
 impl Group {
-    fn want(&self, wanted: Wanted, listener: Option<Arc<dyn Listener>>) {
+    fn want(&self, wanted: Wanted) {
         self.gate.enter(Instant::now());
         let mut shared = self.shared.lock();
         shared.wanted = wanted;
         shared.wanted_count += 1;
-        if listener.is_some() {
-            shared.listener = listener;
-        }
         drop(shared);
         self.news.notify_one();
     }
@@ -196,7 +194,7 @@ impl Group {
     async fn leave(&self) {
         let _waiting = self.gate.program_waits();
         let mut left = self.left.subscribe();
-        self.want(Wanted::Nothing, None);
+        self.want(Wanted::Nothing);
         let count = self.shared.lock().wanted_count;
         _ = left.wait_for(|left| *left >= count).await;
         self.shared.lock().listener = None;
