@@ -13,7 +13,7 @@ from pathlib import Path
 
 from checks import Checks, equal, eventually
 
-WAIT = 40
+WAIT = 60
 PACKAGE = "org.apache.kafka.connect"
 # Connect must be told of small time-outs: it waits five minutes for a lost worker's return.
 SETTINGS = {
@@ -144,9 +144,9 @@ try:
     one, two = workers
     with check("a file source and a file sink: every line arrives once, in order"):
         write(0, 500)
-        for connector, kind, more in ((source, "Source", {"topic": f"{name}-lines"}), (sink, "Sink", {"topics": f"{name}-lines"})):
-            config = {"connector.class": f"FileStream{kind}", "tasks.max": 1,
-                      "file": str(folder / ("in" if kind == "Source" else "out")), **more}
+        for connector, kind, file, more in ((source, "Source", "in", {"topic": f"{name}-lines"}),
+                                            (sink, "Sink", "out", {"topics": f"{name}-lines"})):
+            config = {"connector.class": f"FileStream{kind}", "tasks.max": 1, "file": str(folder / file), **more}
             eventually(f"{connector} is made", lambda: one.ask(f"/connectors/{connector}/config", "PUT", config), WAIT)
         running(two, workers)
         equal(arrived(500), [f"line {i}" for i in range(500)])

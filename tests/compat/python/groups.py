@@ -4,6 +4,7 @@ admin. Several clients: groups that mix them. Each NAME=COMMAND starts a member 
 import signal
 import sys
 from dataclasses import dataclass
+from unittest.mock import ANY
 
 import sample
 from checks import Checks, equal
@@ -25,8 +26,12 @@ class Client:
     commits: bool = True
     # Else a member that is fenced learns it from its next commit.
     told_fenced: bool = True
+    # What it calls that.
+    fenced: str = "FENCED_INSTANCE_ID"
     # Whether its admin deletes committed offsets.
     deletes_offsets: bool = True
+    # Whether its admin deletes groups.
+    deletes_groups: bool = True
     # Whose admin looks at its groups, where it has none of its own.
     admin: str = None
 
@@ -40,6 +45,10 @@ CLIENTS = {
     "kafka-python": Client(["cooperative-sticky", "range", "roundrobin", "sticky"], told_fenced=False),
     "franz-go": Client(["cooperative-sticky", "range", "roundrobin", "sticky"]),
     "kafkajs": Client(["RoundRobinAssigner"], static=False, deletes_offsets=False),
+    "aiokafka": Client(["range", "roundrobin", "sticky"], told_fenced=False, fenced="CommitFailedError",
+                       deletes_offsets=False, deletes_groups=False),
+    "sarama": Client(["cooperative-sticky", "range", "roundrobin", "sticky"]),
+    "kafka-go": Client(["range", "roundrobin"], static=False),
     "leat": Client(["cooperative-sticky", "range", "roundrobin", "sticky"]),
     "kcat": Client(["range"], commits=False, admin="confluent-kafka", deletes_offsets=False),
 }
@@ -48,6 +57,8 @@ MIXED = [
     ("range", ["java", "confluent-kafka", "kafka-python"]),
     ("range", ["kcat", "franz-go", "java-2.8"]),
     ("cooperative-sticky", ["java", "confluent-kafka", "franz-go"]),
+    ("range", ["aiokafka", "kafka-go", "sarama"]),
+    ("cooperative-sticky", ["sarama", "confluent-kafka", "java"]),
     # Whoever joins first assigns for all, until it leaves.
     ("range", ["leat", "java", "confluent-kafka"]),
     ("roundrobin", ["confluent-kafka", "leat", "java"]),
@@ -117,6 +128,8 @@ def read(records, *members):
 def described(admin, group):
     """State in lower case, strategy, and the partitions of each member in order."""
     state, strategy, *members = admin.ask("describe", group)
+    # kafka-go does not tell the strategy.
+    strategy = ANY if strategy == "?" else strategy
     return state.lower().replace("_", ""), strategy, sorted([int(p) for p in m.split(",")] for m in members)
 
 
@@ -194,9 +207,12 @@ class Life:
         with check("commit, sync and async: the admin sees the offsets, and no lag"):
             ends = self.topic.ends()
             for member, how in zip(members, ("sync", "async", "sync")):
-                committed = member.ask_offsets("commit", how)
-                if self.client.commits:
-                    equal(committed, {p: ends[p] for p in member.assigned}, "what it committed")
+                if not self.client.commits:
+                    member.ask("commit", how)
+                    continue
+                # Again, since after an eager rebalance it may read from its commit what it has read before.
+                want = {p: ends[p] for p in member.assigned}
+                eventually(lambda: f"commits {want}", lambda: member.ask_offsets("commit", how) == want)
             eventually(self.offsets, lambda: self.offsets() == ends)
         with check("lag: what is read and not committed"):
             more = self.topic.write(60)
@@ -232,8 +248,11 @@ class Life:
 
     def restarts(self):
         with check("restart from the commit: what is new, and nothing else"):
-            self.a.ask("commit", "sync")
-            eventually(self.offsets, lambda: self.offsets() == self.topic.ends())
+            def through():
+                self.a.ask("commit", "sync")
+                return self.offsets() == self.topic.ends()
+
+            eventually(self.offsets, through)
             self.a.ask("leave")
             more = self.topic.write(60)
             self.c.records.clear()
@@ -251,8 +270,9 @@ class Life:
             assert min(o for p, o in self.c.records if p == 0) == found[0], "it read what is before"
 
     def ends(self):
-        with check("a group with members is not deleted: NON_EMPTY_GROUP"):
-            refused("NON_EMPTY_GROUP", self.admin, "delete-group", self.group)
+        if self.client.deletes_groups:
+            with check("a group with members is not deleted: NON_EMPTY_GROUP"):
+                refused("NON_EMPTY_GROUP", self.admin, "delete-group", self.group)
         if self.client.deletes_offsets:
             with check("offsets of a subscribed topic are not deleted: GROUP_SUBSCRIBED_TO_TOPIC"):
                 refused("GROUP_SUBSCRIBED_TO_TOPIC", self.admin, "delete-offset", self.group, self.topic.name, 0)
@@ -272,10 +292,11 @@ class Life:
             with check("the admin deletes an offset: the others stay"):
                 self.admin.ask("delete-offset", self.group, self.topic.name, 0)
                 equal(sorted(self.offsets()), list(range(1, PARTITIONS)), "partitions with an offset")
-        with check("delete the group: gone from the list, and again: GROUP_ID_NOT_FOUND"):
-            self.admin.ask("delete-group", self.group)
-            assert self.group not in self.admin.ask("list")
-            refused("GROUP_ID_NOT_FOUND", self.admin, "delete-group", self.group)
+        if self.client.deletes_groups:
+            with check("delete the group: gone from the list, and again: GROUP_ID_NOT_FOUND"):
+                self.admin.ask("delete-group", self.group)
+                assert self.group not in self.admin.ask("list")
+                refused("GROUP_ID_NOT_FOUND", self.admin, "delete-group", self.group)
 
     def shortly(self, strategy):
         with check(f"three members by {strategy}, one leaves"):
@@ -314,9 +335,9 @@ class Life:
             eventually(lambda: f"it had {had}, the twin has {twin.assigned}", lambda: twin.assigned == had)
             if self.client.told_fenced:
                 eventually(lambda: f"no error, it has {again.assigned}", lambda: again.errors)
-                equal(again.errors[0][0], "FENCED_INSTANCE_ID", "the error")
+                equal(again.errors[0][0], self.client.fenced, "the error")
             else:
-                refused("FENCED_INSTANCE_ID", again, "commit", "sync")
+                refused(self.client.fenced, again, "commit", "sync")
 
 
 def mixed(strategy, names):

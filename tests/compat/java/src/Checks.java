@@ -45,9 +45,13 @@ final class Checks {
 
     /** Metadata may lag behind an answer: tries until the condition holds, within a bound. */
     static void eventually(String what, Callable<Boolean> condition) throws Exception {
-        long deadline = System.nanoTime() + 15_000_000_000L;
+        eventually(what, 15, condition);
+    }
+
+    static void eventually(String what, int seconds, Callable<Boolean> condition) throws Exception {
+        long deadline = System.nanoTime() + seconds * 1_000_000_000L;
         while (!condition.call()) {
-            if (System.nanoTime() > deadline) throw new AssertionError("not within 15 s: " + what);
+            if (System.nanoTime() > deadline) throw new AssertionError("not within " + seconds + " s: " + what);
             Thread.sleep(50);
         }
     }

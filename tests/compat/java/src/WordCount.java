@@ -2,6 +2,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -37,7 +38,7 @@ import org.apache.kafka.streams.kstream.Produced;
  * processes of their own, so that they can be killed as processes are.
  */
 public final class WordCount {
-    private static final int WAIT_S = 30;
+    private static final int WAIT_S = 60;
     private static final int PARTITIONS = 3;
     private static final List<String> WORDS = List.of("leat", "mill", "wheel", "water", "stream", "stone", "corn", "race");
 
@@ -55,6 +56,7 @@ public final class WordCount {
     private final Map<String, Long> counted = new TreeMap<>();
     private final List<Process> running = new ArrayList<>();
     private int written;
+    private boolean well;
 
     private WordCount(String bootstrap) throws Exception {
         this.bootstrap = bootstrap;
@@ -73,7 +75,9 @@ public final class WordCount {
         var program = new WordCount(bootstrap);
         Runtime.getRuntime().addShutdownHook(new Thread(program::end));
         program.run();
-        System.exit(program.checks.finish());
+        int code = program.checks.finish();
+        program.well = code == 0;
+        System.exit(code);
     }
 
     /** One instance of the application, until it is ended. */
@@ -113,14 +117,14 @@ public final class WordCount {
             Checks.equal(config(changelog, "cleanup.policy"), "compact", "cleanup.policy of the changelog");
         });
         checks.check("the group has the members of both instances, each with a task", () ->
-            Checks.eventually("four members with partitions", () -> {
+            Checks.eventually("four members with partitions", WAIT_S, () -> {
                 var about = get(admin.describeConsumerGroups(List.of(name)).all()).get(name);
                 return about.groupState().toString().equals("Stable") && about.members().size() == 4
                     && about.members().stream().noneMatch(m -> m.assignment().topicPartitions().isEmpty());
             }));
         checks.check("what is counted is deleted from the repartition topic", () -> {
             write(100);
-            Checks.eventually("its records are gone", () -> offsets(repartition, OffsetSpec.earliest()).values().stream()
+            Checks.eventually("its records are gone", WAIT_S, () -> offsets(repartition, OffsetSpec.earliest()).values().stream()
                 .anyMatch(start -> start > 0));
             exact();
         });
@@ -137,14 +141,14 @@ public final class WordCount {
         });
         checks.check("killed in the midst of its work and restarted: nothing is left out", () -> {
             write(20_000);
-            Checks.eventually("it is at work", () -> {
+            Checks.eventually("it is at work", WAIT_S, () -> {
                 read();
                 return counted.get("leat") > expected.get("leat") / 2;
             });
             instances.get(2).destroyForcibly().waitFor();
             write(100);
             instances.add(start("three"));
-            Checks.eventually("all is counted", this::idle);
+            Checks.eventually("all is counted", WAIT_S, this::idle);
             // At least once: what had not been committed when it was killed may count twice.
             for (String word : WORDS) {
                 Checks.equal(counted.get(word) >= expected.get(word), true, word + " is " + counted.get(word) + ", enough");
@@ -154,7 +158,7 @@ public final class WordCount {
             instances.get(3).destroy();
             instances.get(3).waitFor(WAIT_S, TimeUnit.SECONDS);
             // Streams' members leave no sooner than their session ends, so that a restart finds its tasks again.
-            Checks.eventually("the group is empty", () ->
+            Checks.eventually("the group is empty", WAIT_S, () ->
                 get(admin.describeConsumerGroups(List.of(name)).all()).get(name).members().isEmpty());
             get(admin.deleteConsumerGroups(List.of(name)).all());
             get(admin.deleteTopics(List.of(lines, counts, repartition, changelog)).all());
@@ -204,11 +208,11 @@ public final class WordCount {
     }
 
     private void exact() throws Exception {
-        Checks.eventually("the totals, " + expected, () -> {
+        Checks.eventually("the totals, " + expected, WAIT_S, () -> {
             read();
             return counted.equals(expected);
         });
-        Checks.eventually("all is committed", this::idle);
+        Checks.eventually("all is committed", WAIT_S, this::idle);
         Checks.equal(counted, expected, "what is counted");
     }
 
@@ -232,11 +236,15 @@ public final class WordCount {
         return future.get(WAIT_S, TimeUnit.SECONDS);
     }
 
-    /** No process and no file outlives the program. */
+    /** No process outlives the program, nor a file where all went well. */
     private void end() {
         for (var process : running) process.destroyForcibly();
+        if (!well) {
+            System.out.println("the instances' logs are in " + folder);
+            return;
+        }
         try (var files = Files.walk(folder)) {
-            files.sorted(java.util.Comparator.reverseOrder()).forEach(f -> f.toFile().delete());
+            files.sorted(Comparator.reverseOrder()).forEach(f -> f.toFile().delete());
         } catch (Exception gone) {
             // what is left is in the folder for temporary files
         }
