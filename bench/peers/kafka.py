@@ -53,6 +53,8 @@ class Kafka:
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": folder / "log", "offsets.topic.replication.factor": 1,
+            # Deleted topics leave room for the next round.
+            "log.segment.delete.delay.ms": 1000,
             "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1,
             **(settings or {}),
         }

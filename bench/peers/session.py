@@ -22,12 +22,12 @@ class Sizes:
     """How much of each; bytes are of values."""
 
     warm: int = 5 * 10**9
-    load: int = 4 * 10**9
+    load: int = 3 * 10**9
     small: int = 10**9
-    packed: int = 2 * 10**9
+    packed: int = 10**9
     synced: int = 10**9
     requests: int = 300_000
-    latency_s: int = 20
+    latency_s: int = 12
     idle_s: int = 10
     killed: int = 5 * 10**9
     partitions: int = 10_000
