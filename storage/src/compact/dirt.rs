@@ -42,18 +42,20 @@ impl LogReader {
             let from = first_dirty(view, self.log_start_offset());
             let sources = sources(view, from, config, limit, now_ms)?;
             let (mut clean, mut bytes) = (0, 0);
-            let mut oldest = i64::MAX;
+            // Where no record can be older than that, none is looked at.
+            let overdue_before = now_ms.saturating_sub_unsigned(config.max_lag_ms);
+            let mut overdue = false;
             for source in &sources {
                 let len = source.segment.log_len()?;
                 if source.end_offset <= from {
                     clean += len;
                 } else {
                     bytes += len;
-                    oldest = oldest.min(first_timestamp(&source.segment)?.unwrap_or(i64::MAX));
+                    overdue |= overdue_before > 0
+                        && first_timestamp(&source.segment)?.is_some_and(|first| first < overdue_before);
                 }
             }
             let ratio = if bytes == 0 { 0.0 } else { bytes as f64 / (clean + bytes) as f64 };
-            let overdue = oldest < now_ms.saturating_sub_unsigned(config.max_lag_ms);
             Ok(Dirt { bytes, ratio, overdue })
         })
     }
