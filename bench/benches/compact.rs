@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const LOG_BYTES: u64 = 128 << 20;
+const LOG_BYTES: u64 = 64 << 20;
 const RECORDS: u64 = 100;
 const CONFIG: LogConfig = LogConfig {
     segment_bytes: 16 << 20,
@@ -30,7 +30,9 @@ fn fill(log: &mut Log, codec: Compression, keys: u64) -> Result<()> {
         let mut builder = Builder::with_capacity(codec, None, 16 << 10);
         for _ in 0..RECORDS {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            value[..40].fill((random >> 40) as u8);
+            for (n, byte) in value[..40].iter_mut().enumerate() {
+                *byte = (random >> (n % 8 * 7)) as u8 ^ n as u8;
+            }
             let key = format!("user-{:015}", (random >> 20) % keys);
             builder.push(NOW, Some(key.as_bytes()), Some(&value), &[]);
         }
@@ -75,8 +77,8 @@ fn run(c: &mut Criterion) -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let mut group = c.benchmark_group("compact");
     group.sample_size(10).throughput(Throughput::Bytes(LOG_BYTES));
-    for (what, keys) in [("1 in 10 stays", 130_000), ("most stays", 100_000_000)] {
-        for codec in [Compression::None, Compression::Lz4, Compression::Zstd] {
+    for (what, keys) in [("1 in 10 stays", 60_000), ("most stays", 100_000_000)] {
+        for codec in [Compression::None, Compression::Lz4] {
             group.bench_function(format!("{what}, {codec}"), |b| {
                 b.iter_custom(|times| {
                     let each = (0..times).map(|_| clean(&scratch.path().join("log-0"), codec, keys));

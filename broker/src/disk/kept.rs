@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use leat_storage::{Checkpoint, Env, Error, GroupId, Log, LogReader, SyncRound};
 
+use super::saver::Saver;
 use super::{Absent, Adopted, Ballots, Flush};
 use crate::replica::Write;
 
@@ -33,6 +34,7 @@ pub(super) struct Kept {
     stuck: VecDeque<(Write, i64)>,
     retry_at: Option<Instant>,
     checkpoint: Option<Box<Checkpoint>>,
+    pub(super) saver: Saver,
     /// To be deleted when the sync under way has ended.
     deleted: bool,
 }
@@ -66,6 +68,7 @@ impl Kept {
             stuck: VecDeque::new(),
             retry_at: None,
             checkpoint: None,
+            saver: Saver::default(),
             deleted: false,
         }
     }

@@ -8,6 +8,7 @@
 
 mod kept;
 mod pool;
+mod saver;
 mod writer;
 
 use std::path::PathBuf;

@@ -13,6 +13,7 @@ use leat_storage::{Checkpoint, Env, Error, GroupId, Log, Swap, SyncRound};
 use tokio::sync::oneshot;
 
 use super::kept::Kept;
+use super::saver::Saver;
 use super::{Adopted, Ballots, Done, Flush, Job, Pool, Slot};
 use crate::replica::Write;
 
@@ -229,14 +230,16 @@ impl Loop {
 
     /// Saves a checkpoint off this thread. It says only what is applied, hence synced.
     fn checkpoint(&mut self, slot: Slot, checkpoint: Box<Checkpoint>, saved: Option<oneshot::Sender<()>>) {
-        let Some(log) = self.slot(slot).and_then(Kept::log) else { return };
+        let Some(kept) = self.slot(slot) else { return };
+        let saver = kept.saver.clone();
+        let Some(log) = kept.log() else { return };
         if let Err(error) = log.sync_indexes() {
             return self.offline(slot, &error);
         }
         let folder = log.folder().to_owned();
         let env = self.env.clone();
         self.pool.spawn(move || {
-            match checkpoint.save(&env, &folder) {
+            match saver.save(&checkpoint, &env, &folder) {
                 // Nobody may wait for it.
                 Ok(()) => drop(saved.map(|saved| saved.send(()))),
                 Err(error) => {
@@ -310,11 +313,11 @@ impl Loop {
         // Closed side by side: the file system merges the journal commits of syncs that overlap.
         let (closing, closed) = bounded::<()>(0);
         for kept in self.slots.iter_mut().flatten() {
-            let checkpoint = kept.take_checkpoint();
+            let (checkpoint, saver) = (kept.take_checkpoint(), kept.saver.clone());
             let Some(log) = kept.take_log() else { continue };
             let (env, closing) = (self.env.clone(), closing.clone());
             self.pool.spawn(move || {
-                close(*log, checkpoint, &env);
+                close(*log, checkpoint, &saver, &env);
                 drop(closing);
             });
         }
@@ -325,10 +328,10 @@ impl Loop {
     }
 }
 
-fn close(log: Log, checkpoint: Option<Box<Checkpoint>>, env: &Env) {
+fn close(log: Log, checkpoint: Option<Box<Checkpoint>>, saver: &Saver, env: &Env) {
     let folder = log.folder().to_owned();
     let closed = log.close().and_then(|()| match checkpoint {
-        Some(checkpoint) => checkpoint.save(env, &folder),
+        Some(checkpoint) => saver.save(&checkpoint, env, &folder),
         None => Ok(()),
     });
     if let Err(error) = closed {
