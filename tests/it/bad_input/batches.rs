@@ -126,8 +126,8 @@ fn an_unknown_codec() {
     }
 }
 
-/// A compressed batch is checked by header, checksum and size on append; what is wrong inside is found by whoever decodes it
-/// (design section 3). It must never be passed on as something else.
+/// A compressed batch is checked by header, checksum and size on append; what is wrong inside is found by whoever decodes
+/// it. It must never be passed on as something else.
 #[test]
 fn compressed_rubbish_is_refused_or_read_back_as_the_same_rubbish() {
     for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
