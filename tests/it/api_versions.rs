@@ -91,3 +91,11 @@ fn requests_in_flight_are_answered_in_order() {
         connection.receive_earlier::<ApiVersionsRequest>(version, before);
     }
 }
+
+/// Clients of old, librdkafka among them, take a list without version 0 of Produce for a broker that they can't talk to.
+#[test]
+fn produce_is_announced_from_version_0() {
+    let listed = target().connect().call(0, &request()).api_keys;
+    let produce = listed.iter().find(|api| api.api_key == ApiKey::Produce as i16).expect("Produce");
+    assert_eq!(produce.min_version, 0);
+}

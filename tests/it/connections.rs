@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use leat_protocol::ErrorCode;
 use leat_protocol::messages::{ApiVersionsRequest, ProduceRequest};
 
-use crate::harness::{Connection, Partition, Target, batch, skip_unless_leat, start, target};
+use crate::harness::{
+    Connection, Partition, Process, Target, batch, raise_the_limit_of_files, skip_unless_leat, start, target,
+};
 
 #[test]
 fn an_idle_connection_is_closed_and_one_in_use_is_not() {
@@ -123,4 +125,56 @@ fn a_client_that_reads_nothing_holds_up_nobody() {
     let begun = Instant::now();
     Partition::new("others").append(batch(&["x"]));
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+const MANY: usize = 1000;
+
+/// So many that each have sent the first byte of a size.
+fn one_byte_each(target: &Target) -> Vec<Connection> {
+    raise_the_limit_of_files();
+    let mut connections: Vec<Connection> = (0..MANY).map(|_| target.connect()).collect();
+    for connection in &mut connections {
+        connection.send_bytes(&[0]);
+    }
+    connections
+}
+
+#[test]
+fn a_thousand_connections_that_send_one_byte_and_stay_hold_up_nobody() {
+    let held = one_byte_each(target());
+    let mut partition = Partition::new("beside-a-thousand");
+    for offset in 0..20 {
+        assert_eq!(partition.beside(target()).append(batch(&["x"])), offset);
+    }
+    assert_eq!(partition.read(0).len(), 20);
+    drop(held);
+}
+
+#[test]
+fn a_thousand_connections_that_send_one_byte_and_stay_take_little_memory_and_end_when_idle_and_at_stop() {
+    if skip_unless_leat("a_thousand_connections_end_when_idle_and_at_stop") {
+        return;
+    }
+    let parent = tempfile::tempdir().unwrap();
+    let idle_ms = ["connections.max.idle.ms=3000"];
+    let process = Process::start(&parent.path().join("idle"), "127.0.0.1:0", &idle_ms);
+    let mut used = process.target.connect();
+    used.call(0, &ApiVersionsRequest::default());
+    let before = process.resident_bytes();
+    let mut held = one_byte_each(&process.target);
+    used.call(0, &ApiVersionsRequest::default());
+    let grown = process.resident_bytes().saturating_sub(before);
+    assert!(grown < 32 << 20, "{} KiB for each", grown / 1024 / MANY as u64);
+    for connection in &mut held {
+        connection.expect_closed();
+    }
+    drop(process);
+
+    let process = Process::start(&parent.path().join("stop"), "127.0.0.1:0", &[]);
+    let mut held = one_byte_each(&process.target);
+    let (status, took) = process.terminate();
+    assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
+    for connection in &mut held {
+        connection.expect_closed();
+    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use leat_protocol::messages::FetchRequest;
 use leat_protocol::messages::fetch::PartitionData;
 use leat_protocol::records::{self, BatchHeader};
-use leat_protocol::{ErrorCode, Str, Uuid};
+use leat_protocol::{ErrorCode, Records, Str, Uuid};
 
 use crate::harness::{
     Partition, batch, bytes_of, create_topic, delete_topic, describe_topic, target, topic_id, unique, values,
@@ -292,4 +292,42 @@ fn many_partitions_share_one_fetch() {
     let read: Vec<_> = response.responses.iter().flat_map(|topic| &topic.partitions).collect();
     assert_eq!(read.len(), 8);
     assert!(read.iter().all(|data| values(&bytes_of(data)).len() == 1));
+}
+
+#[test]
+fn a_batch_above_the_limits_comes_for_the_first_partition_only() {
+    let large = "x".repeat(10_000);
+    let (mut first, mut second) = (Partition::new("above"), Partition::new("above"));
+    first.append(batch(&[&large]));
+    second.append(batch(&[&large]));
+    for (whole, each) in [(1, 1 << 20), (15_000, 1 << 20), (1 << 20, 1)] {
+        let mut request = first.fetch_request(0);
+        request.topics.extend(second.fetch_request(0).topics);
+        request.max_bytes = whole;
+        for topic in &mut request.topics {
+            topic.partitions[0].partition_max_bytes = each;
+        }
+        let response = first.connection.call(12, &request);
+        let sizes: Vec<_> = response.responses.iter().map(|topic| bytes_of(&topic.partitions[0]).len()).collect();
+        assert_eq!(&*response.responses[0].topic, first.topic, "in the order asked for");
+        assert!(sizes[0] > 10_000 && sizes[1] == 0, "{whole}, {each}: {sizes:?}");
+    }
+}
+
+/// Java's consumers and librdkafka's read null as a broken answer.
+#[test]
+fn an_empty_fetch_has_empty_records_and_not_null() {
+    let mut partition = Partition::new("empty");
+    for version in [4, 11, 12] {
+        let mut request = partition.fetch_request(0);
+        request.max_wait_ms = 0;
+        let response = partition.connection.call(version, &request);
+        let data = &response.responses[0].partitions[0];
+        assert_eq!(data.error_code, ErrorCode::NONE);
+        assert_eq!(data.records.as_ref().map(Records::len), Some(0), "version {version}");
+    }
+    // With an error too.
+    let data = partition.fetch(9);
+    assert_eq!(data.error_code, ErrorCode::OFFSET_OUT_OF_RANGE);
+    assert_eq!(data.records.as_ref().map(Records::len), Some(0));
 }

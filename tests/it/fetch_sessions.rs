@@ -94,3 +94,19 @@ fn what_is_wrong_with_a_session_is_told_at_the_top() {
     let closed = partition.connection.call(12, &next(id, 2));
     assert_eq!(closed.error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
 }
+
+#[test]
+fn id_0_is_no_session_with_epoch_minus_one_and_a_new_one_with_0() {
+    let mut partition = Partition::new("session-zero");
+    partition.append(batch(&["a"]));
+    let mut ids = Vec::new();
+    for epoch in [-1, 0, 0] {
+        let request = in_session(partition.fetch_request(0), 0, epoch);
+        let response = partition.connection.call(12, &request);
+        assert_eq!((response.error_code, told(&response)), (ErrorCode::NONE, 1), "epoch {epoch}");
+        ids.push(response.session_id);
+    }
+    assert!(ids[0] == 0 && ids[1] > 0 && ids[2] > 0 && ids[1] != ids[2], "{ids:?}");
+    let unknown = partition.connection.call(12, &next(7, 1));
+    assert_eq!((unknown.error_code, unknown.session_id), (ErrorCode::FETCH_SESSION_ID_NOT_FOUND, 0));
+}

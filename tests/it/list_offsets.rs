@@ -83,3 +83,16 @@ fn unknown_partitions_are_told() {
     partition.topic = crate::harness::unique("nobody");
     assert_eq!(partition.offset_for(LATEST).error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
 }
+
+#[test]
+fn a_place_asked_for_below_its_version_is_an_error_of_its_partition() {
+    let mut partition = Partition::new("places");
+    partition.append(batch(&["x"]));
+    for (place, since) in [(MAX_TIMESTAMP, 7), (EARLIEST_LOCAL, 8), (LATEST_TIERED, 9)] {
+        for version in 1..=10 {
+            let found = partition.offset_for_in(version, place);
+            let expected = if version < since { ErrorCode::UNSUPPORTED_VERSION } else { ErrorCode::NONE };
+            assert_eq!(found.error_code, expected, "{place} in version {version}");
+        }
+    }
+}

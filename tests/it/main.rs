@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! harness      the broker under test, connections, batches, topics
-//! api_versions, compaction, connections, produce, fetch, fetch_sessions, groups, idempotence, list_offsets, retention, topics
+//! api_versions, compaction, configs, connections, produce, fetch, fetch_sessions, groups, idempotence, leader_epochs,
+//! list_offsets, retention, topics
 //!              what a client sees on the wire, one file per subject
 //! bad_input    what must never be believed: frames, lengths, batches, data folders, configuration
 //! durability   kill -9 under load, power cuts, clean stops, of a `leat` process
+//! documents    the tests that docs/testing.md names
 //! client_suite the client crate's own suite
 //! ```
 //!
@@ -16,13 +18,16 @@ mod api_versions;
 mod bad_input;
 mod client_suite;
 mod compaction;
+mod configs;
 mod connections;
+mod documents;
 mod durability;
 mod fetch;
 mod fetch_sessions;
 mod groups;
 mod harness;
 mod idempotence;
+mod leader_epochs;
 mod list_offsets;
 mod produce;
 mod retention;

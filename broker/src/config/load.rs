@@ -8,7 +8,7 @@ use super::settings::{Settings, Source};
 use super::{Config, Error};
 
 /// Kafka's second names for a key.
-const ALIASES: &[(&str, &str)] = &[("broker.id", "node.id"), ("log.dir", "log.dirs")];
+pub(crate) const ALIASES: &[(&str, &str)] = &[("broker.id", "node.id"), ("log.dir", "log.dirs")];
 
 /// Variables that begin with `LEAT_` and belong to the command line's clients.
 const CLIENT_VARIABLES: &[&str] = &["LEAT_BOOTSTRAP_SERVER", "LEAT_CONFIG"];

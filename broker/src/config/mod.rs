@@ -28,6 +28,7 @@ pub use broker::Config;
 pub use error::Error;
 pub use key::Key;
 pub use listener::Listener;
+pub(crate) use load::ALIASES;
 pub use policy::{CleanupPolicy, CompressionType, TimestampType};
 pub use render::{Entry, document};
 pub use settings::{Settings, Source, Synonym};

@@ -157,11 +157,15 @@ impl Partition {
     }
 
     pub(crate) fn offset_for(&mut self, timestamp: i64) -> ListOffsetsPartitionResponse {
+        self.offset_for_in(10, timestamp)
+    }
+
+    pub(crate) fn offset_for_in(&mut self, version: i16, timestamp: i64) -> ListOffsetsPartitionResponse {
         let partition = ListOffsetsPartition { partition_index: 0, current_leader_epoch: -1, timestamp };
         let topic = ListOffsetsTopic { name: self.topic.as_str().into(), partitions: vec![partition] };
         let request =
             ListOffsetsRequest { replica_id: -1, isolation_level: 0, topics: vec![topic], timeout_ms: 10_000 };
-        self.connection.call(10, &request).topics.remove(0).partitions.remove(0)
+        self.connection.call(version, &request).topics.remove(0).partitions.remove(0)
     }
 }
 

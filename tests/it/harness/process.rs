@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::Target;
 
 /// Names a built `leat`; without it, one is built.
@@ -122,6 +124,12 @@ fn leat() -> &'static Path {
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its address").port()
+}
+
+/// As many open files as this process may have: many connections are held at once.
+pub(crate) fn raise_the_limit_of_files() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a higher limit of files");
 }
 
 /// Another number each time.

@@ -10,7 +10,7 @@ use super::alteration::{self, Target};
 use super::place::Problem;
 use super::{View, name, resource};
 use crate::config::key::Update;
-use crate::config::{Key, Overrides, Source, Synonym, broker, topic};
+use crate::config::{ALIASES, Key, Overrides, Source, Synonym, broker, topic};
 
 /// Answers the request.
 pub(crate) fn respond(view: &View<'_>, request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
@@ -29,7 +29,7 @@ fn describe(
         Ok(values) => {
             let asked = resource.configuration_keys.as_deref().unwrap_or_default();
             let wanted =
-                values.into_iter().filter(|value| asked.is_empty() || asked.iter().any(|key| *key == value.key.name));
+                values.into_iter().filter(|value| asked.is_empty() || asked.iter().any(|key| *key == value.name));
             (ErrorCode::NONE, None, wanted.map(|value| value.result(request)).collect())
         }
         Err((code, text)) => (code, Some(Str::from(text)), Vec::new()),
@@ -45,6 +45,7 @@ fn describe(
 
 /// One key of one resource.
 struct Value {
+    name: &'static str,
     key: &'static Key,
     value: Option<String>,
     source: Source,
@@ -60,7 +61,9 @@ fn values(view: &View<'_>, asked: &DescribeConfigsResource) -> Result<Vec<Value>
         Target::Topic(topic) => Ok(topic::KEYS.iter().map(|row| topic_value(view, row, &topic.configs)).collect()),
         Target::Cluster => Ok(cluster_values(view)),
         Target::Broker(node_id) if node_id == view.node_id => {
-            Ok(broker::keys().map(|key| broker_value(view, key)).collect())
+            let second = ALIASES.iter().filter_map(|(alias, name)| Some((*alias, broker::key(name)?)));
+            let named = broker::keys().map(|key| (key.name, key)).chain(second);
+            Ok(named.map(|(name, key)| broker_value(view, name, key)).collect())
         }
         Target::Broker(node_id) => {
             let text =
@@ -72,12 +75,13 @@ fn values(view: &View<'_>, asked: &DescribeConfigsResource) -> Result<Vec<Value>
 
 fn topic_value(view: &View<'_>, row: &'static topic::TopicKey, overrides: &Overrides) -> Value {
     let (value, source, synonyms) = view.config.topic_value(row, overrides);
-    Value { key: &row.key, value: Some(value), source, synonyms, read_only: row.key.is_inert() }
+    Value { name: row.key.name, key: &row.key, value: Some(value), source, synonyms, read_only: row.key.is_inert() }
 }
 
-fn broker_value(view: &View<'_>, key: &'static Key) -> Value {
+fn broker_value(view: &View<'_>, name: &'static str, key: &'static Key) -> Value {
     let (value, source) = view.config.value(key);
     Value {
+        name,
         key,
         value: value.map(str::to_owned),
         source,
@@ -92,6 +96,7 @@ fn cluster_values(view: &View<'_>) -> Vec<Value> {
     let known = altered.filter_map(|(name, value)| broker::key(name).map(|key| (key, value)));
     known
         .map(|(key, value)| Value {
+            name: key.name,
             key,
             value: Some(value.clone()),
             source: Source::Cluster,
@@ -112,7 +117,7 @@ impl Value {
                 source: synonym.source.code(),
             });
         DescribeConfigsResourceResult {
-            name: self.key.name.into(),
+            name: self.name.into(),
             value: self.value.and_then(shown),
             read_only: self.read_only,
             config_source: self.source.code(),

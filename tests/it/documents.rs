@@ -1,0 +1,18 @@
+//! docs/testing.md names tests that exist.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn every_test_that_the_page_names_exists() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(folder.join("../docs/testing.md")).unwrap();
+    let names: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        let (module, test) = name.rsplit_once("::").unwrap();
+        let file = folder.join("it").join(module.replace("::", "/")).with_extension("rs");
+        let source = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {}: {error}", file.display()));
+        assert!(source.contains(&format!("#[test]\nfn {test}()")), "{name} is not in {}", file.display());
+    }
+}
