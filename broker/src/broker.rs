@@ -26,6 +26,7 @@ use crate::disk::Pool;
 use crate::error::Error;
 use crate::fetch_session::SessionCache;
 use crate::handlers::Context;
+use crate::http::Http;
 use crate::metadata::record::{BrokerRegistered, Endpoint, Kind};
 use crate::net::{self, Accepted, Listening};
 use crate::partition::State;
@@ -41,6 +42,7 @@ const REQUEST_BYTES_MAX: usize = 48 << 20;
 pub struct Broker {
     server: Arc<Server>,
     address: SocketAddr,
+    http: Option<Http>,
     connections: Arc<()>,
     threads: Vec<JoinHandle<()>>,
     data: Option<DataDir>,
@@ -82,12 +84,15 @@ impl Broker {
             producer_expiration_ms: u64::try_from(config.producer_id_expiration_ms).unwrap_or(u64::MAX),
             machines: cluster::machines(&server),
             deleting: server.deleting.clone(),
+            metrics: server.metrics.clone(),
         };
         let listener = config.listeners.first().cloned().ok_or(Error::NoListener)?;
         let listening = Listening::bind(listener.bind_host(), listener.port, config.socket_listen_backlog_size)
             .map_err(|source| Error::Listen { listener: listener.to_string(), source })?;
         let address = listening.address;
-        let mut broker = Broker { server, address, connections: Arc::new(()), threads: Vec::new(), data: Some(data) };
+        let http = Some(Http::start(&server, &config)?);
+        let connections = Arc::new(());
+        let mut broker = Broker { server, address, http, connections, threads: Vec::new(), data: Some(data) };
         broker.advertise(&config, &listener);
         let dealt = broker.start_shards(&around, shard_count)?;
         broker.open_metadata()?;
@@ -109,9 +114,10 @@ impl Broker {
             let stop = broker.server.stopping.subscribe();
             broker.threads.push(compaction::start(broker.server.clone(), stop)?);
         }
+        broker.server.set_serves();
         let partitions = broker.server.image().partition_count();
         tracing::info!(
-            address = %broker.bootstrap(), folder = %broker.server.folder.display(), cluster_id = %broker.server.cluster_id,
+            address = %broker.bootstrap(), http = ?broker.http_addresses(), folder = %broker.server.folder.display(), cluster_id = %broker.server.cluster_id,
             node_id = broker.server.node_id, shards = shard_count, partitions, files_max, same_boot = around.same_boot,
             took_ms = begun.elapsed().as_millis(), "started"
         );
@@ -130,6 +136,11 @@ impl Broker {
             Some((host, port)) => format!("{host}:{port}"),
             None => self.address.to_string(),
         }
+    }
+
+    /// Where metrics and health are served over HTTP.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        self.http.as_ref().map_or(&[], |http| &http.addresses)
     }
 
     pub fn cluster_id(&self) -> &str {
@@ -169,6 +180,8 @@ impl Broker {
             Ok(()) => tracing::info!(took_ms = begun.elapsed().as_millis(), "stopped"),
             Err(error) => tracing::warn!(%error, "the data folder is not marked as left cleanly"),
         }
+        // It tells until the end that this is one.
+        drop(self.http.take());
     }
 
     fn advertise(&self, config: &Config, listener: &crate::config::Listener) {

@@ -105,6 +105,10 @@ impl Cleaner {
         let begun = Instant::now();
         match self.pass(partition, config).await {
             Ok(Some(done)) => {
+                let metrics = &self.server.metrics;
+                metrics.compactions.inc();
+                metrics.compaction_bytes_in.inc_by(done.bytes_before);
+                metrics.compaction_bytes_out.inc_by(done.bytes_after);
                 tracing::info!(
                     partition = %partition.folder(), clean_end = done.clean_end, partial = done.partial,
                     before = done.bytes_before, after = done.bytes_after, segments_before = done.segments_before,
@@ -114,6 +118,7 @@ impl Cleaner {
             }
             Ok(None) | Err(End::Stopped) => false,
             Err(End::Failed(error)) => {
+                self.server.metrics.compactions_failed.inc();
                 if matches!(error, Error::Corrupt { .. }) {
                     self.damaged.insert(partition.group);
                 }

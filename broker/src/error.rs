@@ -14,6 +14,11 @@ pub enum Error {
         "cannot listen on {listener}: {source}; free the port, or set listeners to another address (port 0 takes a free one)"
     )]
     Listen { listener: String, source: std::io::Error },
+    /// The same, of metrics and health.
+    #[error(
+        "cannot serve HTTP on {address}: {source}; free the port, or set leat.http.listen to another address ('' for none)"
+    )]
+    HttpListen { address: std::net::SocketAddr, source: std::io::Error },
     /// `listeners` is empty.
     #[error("listeners is empty; write one, for example PLAINTEXT://127.0.0.1:9092")]
     NoListener,

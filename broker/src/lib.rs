@@ -8,6 +8,7 @@
 //!   partition    what every thread may know  <------+
 //!   shard        one thread: many replicas  --- disk (write threads, syncs, pool)
 //!   replica      Raft: events -> effects, no I/O
+//!   http         metrics and health, on a thread of its own
 //! ```
 //!
 //! | folder | what |
@@ -44,7 +45,9 @@ mod error;
 pub mod fetch_session;
 mod groups;
 mod handlers;
+mod http;
 pub mod metadata;
+mod metrics;
 mod net;
 mod partition;
 pub mod producers;

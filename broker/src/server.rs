@@ -1,6 +1,7 @@
 //! What every part of a running broker shares.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -14,6 +15,7 @@ use crate::disk::{Ballots, Pool};
 use crate::groups;
 use crate::handlers::admin::init_producer_id::ProducerIds;
 use crate::metadata::Image;
+use crate::metrics::Metrics;
 use crate::net::Budget;
 use crate::partition::{Partition, Registry};
 use crate::shard::{Deleting, ShardHandle};
@@ -43,7 +45,10 @@ pub(crate) struct Server {
     pub(crate) budget: Arc<Budget>,
     pub(crate) pool: Pool,
     pub(crate) shard_count: usize,
+    pub(crate) metrics: Arc<Metrics>,
     shards: OnceLock<Vec<ShardHandle>>,
+    /// Set once clients are served.
+    serves: AtomicBool,
     /// True once the broker is to stop: no more requests, and nothing waits any longer.
     pub(crate) stopping: watch::Sender<bool>,
     /// Set when the broker can't go on.
@@ -84,7 +89,9 @@ impl Server {
             budget: Budget::new(request_bytes_max),
             pool,
             shard_count,
+            metrics: Arc::default(),
             shards: OnceLock::new(),
+            serves: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
             failed: watch::Sender::new(None),
         })
@@ -128,6 +135,15 @@ impl Server {
     pub(crate) fn set_shards(&self, shards: Vec<ShardHandle>) {
         // Set once, before anything is served.
         let _ = self.shards.set(shards);
+    }
+
+    /// Whether the metadata is loaded and clients are served.
+    pub(crate) fn serves(&self) -> bool {
+        self.serves.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_serves(&self) {
+        self.serves.store(true, Ordering::Release);
     }
 
     pub(crate) fn shards(&self) -> &[ShardHandle] {

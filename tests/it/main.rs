@@ -6,6 +6,7 @@
 //! list_offsets, retention, topics
 //!              what a client sees on the wire, one file per subject
 //! bad_input    what must never be believed: frames, lengths, batches, data folders, configuration
+//! http         metrics and health
 //! durability   kill -9 under load, power cuts, clean stops, of a `leat` process
 //! documents    the tests that docs/testing.md names
 //! client_suite the client crate's own suite
@@ -26,6 +27,7 @@ mod fetch;
 mod fetch_sessions;
 mod groups;
 mod harness;
+mod http;
 mod idempotence;
 mod leader_epochs;
 mod list_offsets;

@@ -3,6 +3,7 @@
 //! Names, types and ranges are Kafka 4.3.1's where Kafka has the key, asked from a running broker. Texts are ours, and
 //! so are some defaults: each row says why.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::Error;
@@ -264,6 +265,12 @@ broker_keys! {
     leat_open_segments: usize = "leat.open.segments", Kind::Int(16, 1_000_000), None, Some("2000"), Start,
         "Segments whose files and indexes are open at a time; the one used least recently is closed.",
         "Four files and three mappings each stay far below the kernel's bounds of both.";
+    leat_http_listen: Vec<SocketAddr> = "leat.http.listen", Kind::List, None, Some("127.0.0.1:9644"), Start,
+        "Where metrics and health are served over HTTP: ADDRESS:PORT. Port 0 takes a free one; empty serves none.",
+        "There is no authentication, so other machines are let in only when someone says so.";
+    leat_metrics_partitions: bool = "leat.metrics.partitions", Kind::Bool, None, Some("true"), Start,
+        "Show the size and the offsets of each partition among the metrics.",
+        "What dashboards of Kafka show. With 100,000 partitions a scrape has 20 MB of it.";
     leat_stop_timeout_ms: u64 = "leat.stop.timeout.ms", long(0), Ms, Some("3000"), Start,
         "The longest that a clean stop waits for requests in work.",
         "Leaves two of five seconds to sync and close.";

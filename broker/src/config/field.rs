@@ -1,5 +1,6 @@
 //! From a key's checked text to the type of its field.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -51,6 +52,13 @@ impl<T: Field> Field for Option<T> {
 impl Field for Vec<PathBuf> {
     fn from_text(text: Option<&str>) -> Result<Self, String> {
         Ok(items(text.unwrap_or_default()).map(PathBuf::from).collect())
+    }
+}
+
+impl Field for Vec<SocketAddr> {
+    fn from_text(text: Option<&str>) -> Result<Self, String> {
+        let address = |item: &str| item.parse().map_err(|_| format!("`{item}` is no address like 127.0.0.1:9644"));
+        items(text.unwrap_or_default()).map(address).collect()
     }
 }
 

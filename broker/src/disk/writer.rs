@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::kept::Kept;
 use super::saver::Saver;
 use super::{Adopted, Ballots, Done, Flush, Job, Pool, Slot};
+use crate::metrics::Metrics;
 use crate::replica::Write;
 
 /// Tells a shard what is done, from the write thread and from the pool.
@@ -39,12 +40,16 @@ impl Writer {
         env: Env,
         ballots: Ballots,
         pool: Pool,
+        metrics: Arc<Metrics>,
         report: Report,
     ) -> std::io::Result<Writer> {
         let (orders, queue) = unbounded();
         let own = orders.clone();
-        let run =
-            move || Loop { env, ballots, pool, report, own, slots: Vec::new(), dirty: BTreeSet::new() }.run(&queue);
+        let ended = Panicked(report.clone());
+        let run = move || {
+            let _ended = ended;
+            Loop { env, ballots, pool, metrics, report, own, slots: Vec::new(), dirty: BTreeSet::new() }.run(&queue);
+        };
         let thread = thread::Builder::new().name(format!("leat-write-{shard}")).spawn(run)?;
         Ok(Writer { orders, thread: Some(thread) })
     }
@@ -63,10 +68,22 @@ impl Writer {
     }
 }
 
+/// A write thread that panics ends its shard, which can do nothing without it.
+struct Panicked(Report);
+
+impl Drop for Panicked {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.0)(Done::Stopped);
+        }
+    }
+}
+
 struct Loop {
     env: Env,
     ballots: Ballots,
     pool: Pool,
+    metrics: Arc<Metrics>,
     report: Report,
     own: Sender<Order>,
     slots: Vec<Option<Kept>>,
@@ -199,9 +216,9 @@ impl Loop {
             };
             match kept.begin_sync(now) {
                 Ok(Some((ready, round))) => {
-                    let (own, report) = (self.own.clone(), self.report.clone());
+                    let (own, report, metrics) = (self.own.clone(), self.report.clone(), self.metrics.clone());
                     self.pool.spawn(move || {
-                        let result = round.run();
+                        let result = metrics.syncs.observe_closure_duration(|| round.run());
                         if result.is_ok() {
                             // Who waits for it hears it first; the slot is this log's until the next line.
                             report(Done::Synced { slot, ready });
@@ -237,11 +254,14 @@ impl Loop {
             return self.offline(slot, &error);
         }
         let folder = log.folder().to_owned();
-        let env = self.env.clone();
+        let (env, metrics) = (self.env.clone(), self.metrics.clone());
         self.pool.spawn(move || {
             match saver.save(&checkpoint, &env, &folder) {
-                // Nobody may wait for it.
-                Ok(()) => drop(saved.map(|saved| saved.send(()))),
+                Ok(()) => {
+                    metrics.checkpoints.inc();
+                    // Nobody may wait for it.
+                    let _ = saved.map(|saved| saved.send(()));
+                }
                 Err(error) => {
                     tracing::warn!(folder = %folder.display(), %error, "checkpoint not saved; recovery will read further back");
                 }

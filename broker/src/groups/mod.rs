@@ -25,6 +25,7 @@ mod tests;
 pub(crate) use self::directory::{Directory, OFFSETS_TOPIC};
 pub(crate) use self::group::{Caller, Event, Join, Joined, Protocol, Reply, State, Sync, Synced};
 pub(crate) use self::machine::Groups;
+pub(crate) use self::offsets::Offsets;
 pub(crate) use self::records::OffsetValue;
 pub(crate) use self::request::{Answer, Commit, Offset, Request};
 pub(crate) use self::settings::Settings;

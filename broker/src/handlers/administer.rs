@@ -22,7 +22,13 @@ pub(super) fn api_versions(context: &Context, header: &RequestHeader, body: Byte
     let asked = header.api_version;
     let version = admin::api_versions::version(asked);
     if version != asked {
-        return encode(ApiKey::ApiVersions, version, header.correlation_id, &admin::api_versions::unsupported());
+        return encode(
+            context,
+            ApiKey::ApiVersions,
+            version,
+            header.correlation_id,
+            &admin::api_versions::unsupported(),
+        );
     }
     let request = ApiVersionsRequest::decode(&mut Reader::new(body), version)
         .map_err(|error| format!("unreadable ApiVersions request: {error}"))?;
@@ -32,7 +38,7 @@ pub(super) fn api_versions(context: &Context, header: &RequestHeader, body: Byte
         tracing::debug!(peer = %context.peer, principal = %context.principal, listener = %context.listener, client = %name, version = %software_version, "client");
         *context.software.borrow_mut() = Some((name, software_version));
     }
-    encode(ApiKey::ApiVersions, version, header.correlation_id, &response)
+    encode(context, ApiKey::ApiVersions, version, header.correlation_id, &response)
 }
 
 /// Has `look` see the cluster as this connection does.

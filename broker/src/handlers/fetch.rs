@@ -39,14 +39,14 @@ pub(super) async fn answer(context: &Context, header: &RequestHeader, body: Byte
         Err(error_code) => {
             let response =
                 FetchResponse { error_code, throttle_time_ms: context.throttle_ms(), ..FetchResponse::default() };
-            return encode(ApiKey::Fetch, version, header.correlation_id, &response);
+            return encode(context, ApiKey::Fetch, version, header.correlation_id, &response);
         }
     };
     let fetch = Fetch::open(context, &request, session.partitions()).await;
     let (data, files) = fetch.wait_and_read().await;
     let mut response = session.respond(&mut context.sessions.borrow_mut(), data, now_ms());
     response.throttle_time_ms = context.throttle_ms();
-    let mut reply = encode(ApiKey::Fetch, version, header.correlation_id, &response)?;
+    let mut reply = encode(context, ApiKey::Fetch, version, header.correlation_id, &response)?;
     reply.files = files;
     Ok(reply)
 }
@@ -70,6 +70,8 @@ struct Fetch<'a> {
 /// What one pass over the partitions found.
 struct Pass {
     data: Vec<PartitionData>,
+    /// Of each of `data`, the records from the offset that was asked for.
+    records: Vec<u64>,
     files: Vec<FileRange>,
     bytes: u64,
     /// Something is to be told at once.
@@ -109,9 +111,10 @@ impl<'a> Fetch<'a> {
             let pass = self.pass();
             let late = *stopping.borrow() || Instant::now() >= self.deadline;
             if pass.urgent || pass.bytes >= self.bytes_min || late {
-                let Pass { mut data, files, .. } = pass;
+                let Pass { mut data, records, files, .. } = pass;
                 let unreadable = bring_in(self.context, &files).await;
                 self.take_back(&mut data, &unreadable);
+                self.count(&data, &records);
                 copy_small(&mut data, &files);
                 return (data, files);
             }
@@ -132,18 +135,19 @@ impl<'a> Fetch<'a> {
     }
 
     fn pass(&self) -> Pass {
-        let mut pass =
-            Pass { data: Vec::with_capacity(self.targets.len()), files: Vec::new(), bytes: 0, urgent: false };
+        let (data, records) = (Vec::with_capacity(self.targets.len()), Vec::with_capacity(self.targets.len()));
+        let mut pass = Pass { data, records, files: Vec::new(), bytes: 0, urgent: false };
         for target in &self.targets {
-            let data = match &target.partition {
+            let read = match &target.partition {
                 Ok(partition) => self.read(target.read, partition, &mut pass),
                 Err(error_code) => Err(*error_code),
             };
-            let data = data.unwrap_or_else(|error_code| {
+            let (data, records) = read.unwrap_or_else(|error_code| {
                 pass.urgent = true;
-                self.failed(target, error_code)
+                (self.failed(target, error_code), 0)
             });
             pass.data.push(data);
+            pass.records.push(records);
         }
         pass
     }
@@ -161,6 +165,16 @@ impl<'a> Fetch<'a> {
         }
     }
 
+    /// Counts what the client is given.
+    fn count(&self, data: &[PartitionData], records: &[u64]) {
+        for ((target, data), &count) in self.targets.iter().zip(data).zip(records) {
+            let bytes = data.records.as_ref().map_or(0, Records::len);
+            if let (Ok(partition), 1..) = (&target.partition, bytes) {
+                partition.traffic.fetched(bytes as u64, count);
+            }
+        }
+    }
+
     fn failed(&self, target: &Target<'_>, error_code: ErrorCode) -> PartitionData {
         let mut data = failed(target.read.partition, error_code);
         let fenced = matches!(error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
@@ -171,7 +185,7 @@ impl<'a> Fetch<'a> {
         data
     }
 
-    fn read(&self, read: &Read, partition: &Partition, pass: &mut Pass) -> Result<PartitionData, ErrorCode> {
+    fn read(&self, read: &Read, partition: &Partition, pass: &mut Pass) -> Result<(PartitionData, u64), ErrorCode> {
         if partition.state() != State::Open {
             super::context::usable(partition)?;
         }
@@ -181,7 +195,7 @@ impl<'a> Fetch<'a> {
         if read.fetch_offset < log_start_offset || read.fetch_offset > end.max(high_watermark) {
             return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
         }
-        let mut records = Records::default();
+        let (mut records, mut count) = (Records::default(), 0);
         let left = self.bytes_max.saturating_sub(pass.bytes);
         let wanted = u64::try_from(read.max_bytes).unwrap_or(0).min(left);
         let first = pass.bytes == 0;
@@ -194,13 +208,14 @@ impl<'a> Fetch<'a> {
                 .read(read.fetch_offset, high_watermark, wanted, first)
                 .map_err(|error| told(partition, &error))?;
             pass.bytes += slice.len;
+            count = u64::try_from(slice.next_offset - read.fetch_offset).unwrap_or(0);
             for range in slice.ranges {
                 let id = u32::try_from(pass.files.len()).unwrap_or(u32::MAX);
                 records.0.push(Part::External { id, len: range.len });
                 pass.files.push(range);
             }
         }
-        Ok(PartitionData {
+        let data = PartitionData {
             partition_index: read.partition,
             high_watermark,
             last_stable_offset: high_watermark,
@@ -208,7 +223,8 @@ impl<'a> Fetch<'a> {
             records: Some(records),
             aborted_transactions: self.committed_only.then(Vec::new),
             ..PartitionData::default()
-        })
+        };
+        Ok((data, count))
     }
 }
 

@@ -29,12 +29,11 @@ use crate::net::{Answering, Permit, Reply};
 /// The largest request that carries no records. Decoded, small elements take many times their size on the wire.
 const PLAIN_BYTES_MAX: usize = 8 << 20;
 
-/// A request that has begun.
-pub(crate) enum Started {
-    /// Proposed already, or about to be: later produces may begin too.
-    Produce(Answering),
-    /// Runs when it is the oldest.
-    Other(Answering),
+/// A request that has begun. A produce is proposed already, or about to be: later produces may begin too. Any other runs
+/// when it is the oldest.
+pub(crate) struct Started {
+    pub(crate) api: ApiKey,
+    pub(crate) answering: Answering,
 }
 
 macro_rules! serve {
@@ -72,18 +71,20 @@ pub(crate) fn start(
     context.throttle_for(&header);
     let body = frame.slice(frame.len() - reader.remaining()..);
     if api == ApiKey::Produce {
-        return produce::start(context, &header, frame, body, permit, may_begin).map(Started::Produce);
+        let answering = produce::start(context, &header, frame, body, permit, may_begin)?;
+        return Ok(Started { api, answering });
     }
     if frame.len() > PLAIN_BYTES_MAX {
         return Err(format!("a {} request of {} bytes; {PLAIN_BYTES_MAX} is the most", api.name(), frame.len()));
     }
     drop(frame);
     let call = Call { context: context.clone(), header, api, body };
-    Ok(Started::Other(Box::pin(async move {
+    let answering: Answering = Box::pin(async move {
         let reply = call.run().await;
         drop(permit);
         reply.map(Some)
-    })))
+    });
+    Ok(Started { api, answering })
 }
 
 impl Call {
@@ -146,11 +147,18 @@ impl Call {
         let request =
             R::decode(&mut reader, version).map_err(|error| format!("unreadable {} request: {error}", api.name()))?;
         let response = handler(&context, request, version).await;
-        encode(api, version, header.correlation_id, &response)
+        encode(&context, api, version, header.correlation_id, &response)
     }
 }
 
-fn encode(api: ApiKey, version: i16, correlation_id: i32, response: &impl Message) -> Result<Reply, String> {
+fn encode(
+    context: &Context,
+    api: ApiKey,
+    version: i16,
+    correlation_id: i32,
+    response: &impl Message,
+) -> Result<Reply, String> {
+    context.server.metrics.errors(api, response);
     match encode_response(api, version, correlation_id, response) {
         Ok(parts) => Ok(Reply { parts, files: Vec::new() }),
         Err(error) => Err(format!("the {} response can not be encoded: {error}", api.name())),

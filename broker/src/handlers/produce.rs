@@ -133,10 +133,18 @@ enum Outcome {
     Proposed {
         partition: Arc<Partition>,
         log_append_time: i64,
+        size: Size,
         answer: oneshot::Receiver<Answer>,
     },
     /// No answer was asked for.
     Sent,
+}
+
+/// What a batch counts for in the metrics.
+#[derive(Clone, Copy)]
+struct Size {
+    bytes: u64,
+    records: u64,
 }
 
 fn begin(context: &Context, taken: Taken, version: i16, permit: &Arc<Permit>) -> Begun {
@@ -190,6 +198,7 @@ fn propose(
         ));
     }
     let Admitted { batch, header, log_append_time } = admit(batch, &partition.config(), now_ms())?;
+    let size = Size { bytes: batch.len() as u64, records: u64::try_from(header.records_count).unwrap_or(0) };
     let (mut ticket, answer) = Ticket::new();
     ticket.held = Some(permit.clone());
     if acks == 0 {
@@ -198,10 +207,12 @@ fn propose(
     let wait = if acks == -1 { Acks::All } else { Acks::Leader };
     let shard = context.server.shard(&partition);
     shard.send(Command::Propose { partition: partition.clone(), batch, header, acks: wait, ticket });
-    match acks {
-        0 => Ok(Outcome::Sent),
-        _ => Ok(Outcome::Proposed { partition, log_append_time, answer }),
+    if acks != 0 {
+        return Ok(Outcome::Proposed { partition, log_append_time, size, answer });
     }
+    // Nobody will hear what becomes of it.
+    partition.traffic.produced(size.bytes, size.records);
+    Ok(Outcome::Sent)
 }
 
 /// Waits for every batch and answers. With acks=0 there is no answer; a refusal then closes the connection, as in Kafka,
@@ -223,8 +234,11 @@ async fn finish(
                     return Err(format!("a produce with acks=0 to {}-{index} was refused: {refusal}", topic.name));
                 }
                 Outcome::Refused(refusal) => refused(index, refusal),
-                Outcome::Proposed { partition, log_append_time, answer } => {
+                Outcome::Proposed { partition, log_append_time, size, answer } => {
                     let answer = timeout_at(deadline, answer).await;
+                    if let Ok(Ok(Answer::Appended { .. })) = answer {
+                        partition.traffic.produced(size.bytes, size.records);
+                    }
                     answered(&context, index, &partition, log_append_time, answer.ok())
                 }
             };
@@ -239,7 +253,7 @@ async fn finish(
     if acks == 0 {
         return Ok(None);
     }
-    encode(ApiKey::Produce, version, correlation_id, &response).map(Some)
+    encode(&context, ApiKey::Produce, version, correlation_id, &response).map(Some)
 }
 
 fn refused(index: i32, refusal: Refusal) -> PartitionProduceResponse {

@@ -26,6 +26,11 @@ impl Budget {
         Arc::new(Budget { used: AtomicUsize::new(0), limit, freed: Notify::new() })
     }
 
+    /// Bytes in flight now.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// Waits until `bytes` fit. One request above the whole limit gets in when nothing else is in flight.
     pub(crate) async fn acquire(self: &Arc<Self>, bytes: usize) -> Permit {
         loop {

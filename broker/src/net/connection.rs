@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use leat_protocol::ApiKey;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -32,6 +33,13 @@ const STALL_MAX: Duration = Duration::from_secs(30);
 /// A request under way. `None` is a request without an answer.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Option<Reply>, String>>>>;
 
+struct Waiting {
+    api: ApiKey,
+    bytes: usize,
+    begun: Instant,
+    answering: Answering,
+}
+
 struct Connection {
     stream: TcpStream,
     context: Rc<Context>,
@@ -41,8 +49,8 @@ struct Connection {
     frames: VecDeque<BytesMut>,
     /// Memory for the frame that is read or started next.
     permit: Option<Permit>,
-    /// Requests that wait for their answers, and the bytes of each.
-    answering: VecDeque<(usize, Answering)>,
+    /// Requests that wait for their answers.
+    waiting: VecDeque<Waiting>,
     bytes_in_flight: usize,
     bytes_in_flight_max: usize,
     /// Every request that waits is a produce.
@@ -66,13 +74,14 @@ pub(crate) async fn serve(stream: TcpStream, context: Rc<Context>, mut stop: tok
         reader: FrameReader::new(bytes_max),
         frames: VecDeque::new(),
         permit: None,
-        answering: VecDeque::new(),
+        waiting: VecDeque::new(),
         bytes_in_flight: 0,
         bytes_in_flight_max,
         only_produces: true,
         outbox: Outbox::default(),
         ended: false,
     };
+    connection.context.server.metrics.connections.inc();
     let ended = tokio::select! {
         ended = connection.run(idle) => ended,
         _ = stop.wait_for(|stop| *stop) => {
@@ -81,6 +90,7 @@ pub(crate) async fn serve(stream: TcpStream, context: Rc<Context>, mut stop: tok
             connection.run(idle).await
         }
     };
+    connection.context.server.metrics.connections.dec();
     let client = connection.context.client();
     match ended {
         Ok(()) => tracing::debug!(%peer, %client, "connection closed"),
@@ -94,7 +104,7 @@ impl Connection {
         let mut deadline = Instant::now() + patience;
         loop {
             self.start_frames()?;
-            if self.ended && self.frames.is_empty() && self.answering.is_empty() && self.outbox.is_empty() {
+            if self.ended && self.frames.is_empty() && self.waiting.is_empty() && self.outbox.is_empty() {
                 return Ok(());
             }
             let wanted = self.wanted_permit();
@@ -107,14 +117,17 @@ impl Connection {
             };
             tokio::select! {
                 biased;
-                answer = next(&mut self.answering), if !self.answering.is_empty() => {
-                    self.bytes_in_flight -= self.answering.pop_front().map_or(0, |(bytes, _)| bytes);
-                    self.only_produces |= self.answering.is_empty();
+                answer = next(&mut self.waiting), if !self.waiting.is_empty() => {
+                    if let Some(Waiting { api, bytes, begun, .. }) = self.waiting.pop_front() {
+                        self.bytes_in_flight -= bytes;
+                        self.context.server.metrics.answered(api, begun.elapsed());
+                    }
+                    self.only_produces |= self.waiting.is_empty();
                     if let Some(reply) = answer? {
                         self.outbox.push(reply);
                     }
                     // Answers that are ready together leave together.
-                    if self.answering.is_empty() {
+                    if self.waiting.is_empty() {
                         self.write()?;
                     }
                 }
@@ -128,7 +141,7 @@ impl Connection {
                     }
                 }
                 permit = self.budget.acquire(wanted.unwrap_or(0)), if wanted.is_some() => self.permit = Some(permit),
-                () = tokio::time::sleep_until(deadline), if self.answering.is_empty() => {
+                () = tokio::time::sleep_until(deadline), if self.waiting.is_empty() => {
                     return Err(format!("idle for {} ms (connections.max.idle.ms; in the middle of a request, {} ms)", patience.as_millis(), STALL_MAX.as_millis()));
                 }
             }
@@ -150,7 +163,7 @@ impl Connection {
 
     /// Whether the client has as much in work as it may. One request is always taken.
     fn is_full(&self) -> bool {
-        self.answering.len() >= self.requests_max || self.bytes_in_flight >= self.bytes_in_flight_max
+        self.waiting.len() >= self.requests_max || self.bytes_in_flight >= self.bytes_in_flight_max
     }
 
     /// Bytes to wait for before going on: for a frame that is whole, or for one that is large and really on its way. What a
@@ -177,24 +190,19 @@ impl Connection {
             };
             let Some(frame) = self.frames.pop_front() else { break };
             let bytes = frame.len();
-            let answering = match start(&self.context, frame, permit, self.only_produces)? {
-                Started::Produce(answering) => answering,
-                Started::Other(answering) => {
-                    self.only_produces = false;
-                    answering
-                }
-            };
+            let Started { api, answering } = start(&self.context, frame, permit, self.only_produces)?;
+            self.only_produces &= api == ApiKey::Produce;
             self.bytes_in_flight += bytes;
-            self.answering.push_back((bytes, answering));
+            self.waiting.push_back(Waiting { api, bytes, begun: Instant::now(), answering });
         }
         Ok(())
     }
 }
 
 /// The answer to the oldest request.
-async fn next(answering: &mut VecDeque<(usize, Answering)>) -> Result<Option<Reply>, String> {
-    poll_fn(|context| match answering.front_mut() {
-        Some((_, front)) => front.as_mut().poll(context),
+async fn next(waiting: &mut VecDeque<Waiting>) -> Result<Option<Reply>, String> {
+    poll_fn(|context| match waiting.front_mut() {
+        Some(oldest) => oldest.answering.as_mut().poll(context),
         None => std::task::Poll::Pending,
     })
     .await

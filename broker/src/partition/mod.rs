@@ -17,6 +17,7 @@ pub(crate) use self::waiters::{Registration, Wakeup};
 
 use self::waiters::Waiters;
 use crate::config::TopicConfig;
+use crate::metrics::Traffic;
 
 /// How far a partition is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,7 @@ pub(crate) struct Partition {
     disk_full: AtomicBool,
     reader: OnceLock<LogReader>,
     offline: ArcSwapOption<String>,
+    pub(crate) traffic: Traffic,
     waiters: Waiters,
 }
 
@@ -73,6 +75,7 @@ impl Partition {
             disk_full: AtomicBool::new(false),
             reader: OnceLock::new(),
             offline: ArcSwapOption::empty(),
+            traffic: Traffic::default(),
             waiters: Waiters::default(),
         }
     }

@@ -30,6 +30,7 @@ use self::open::Opened;
 use self::owned::{Owned, Phase};
 use crate::clock::now_ms;
 use crate::disk::{Ballots, Done, Job, Pool, Slot, Writer};
+use crate::metrics::Metrics;
 use crate::partition::{Partition, State};
 use crate::replica::{Answer, Event, trim_payload};
 
@@ -50,6 +51,7 @@ pub(crate) struct Surroundings {
     pub(crate) producer_expiration_ms: u64,
     pub(crate) machines: MachineFactory,
     pub(crate) deleting: Arc<Deleting>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 pub(crate) struct Shard {
@@ -73,6 +75,7 @@ impl Shard {
             around.env.clone(),
             around.ballots.clone(),
             around.pool.clone(),
+            around.metrics.clone(),
             Arc::new(move |done| {
                 // The shard outlives its write thread.
                 let _ = report.send(Command::Disk(done));

@@ -21,13 +21,14 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Run a broker
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Once it accepts clients, it writes one line to standard output: bootstrap=HOST:PORT. The log goes to standard error;
-LEAT_LOG filters it (LEAT_LOG=warn, LEAT_LOG=info,leat_broker=debug). SIGTERM and Ctrl-C stop it cleanly within 5 seconds.
+Once it accepts clients, it writes to standard output where: bootstrap=HOST:PORT, and http=ADDRESS:PORT for metrics and
+health (/metrics, /healthz, /readyz). The log goes to standard error; LEAT_LOG filters it (LEAT_LOG=warn,
+LEAT_LOG=info,leat_broker=debug). SIGTERM and Ctrl-C stop it cleanly within 5 seconds.
 `leat config` shows every key of the configuration.
 
 Examples:
   leat broker --data-dir data
-  leat broker --data-dir data --listen 127.0.0.1:0 --port-file port
+  leat broker --data-dir data --listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --port-file port
   leat broker --config leat.toml --set num.partitions=4")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -79,7 +80,9 @@ fn announce(broker: &Broker, port_file: Option<&Path>) -> Result<()> {
             .map_err(|error| Error::file(path.display(), &error))?;
     }
     let mut out = Out::stdout();
-    match out.line(format_args!("bootstrap={}", broker.bootstrap())).and_then(|()| out.flush()) {
+    let mut lines = vec![format!("bootstrap={}", broker.bootstrap())];
+    lines.extend(broker.http_addresses().iter().map(|address| format!("http={address}")));
+    match lines.iter().try_for_each(|line| out.line(line)).and_then(|()| out.flush()) {
         // A broker serves even if nobody reads its output.
         Err(Error::OutputClosed) => Ok(()),
         written => written,

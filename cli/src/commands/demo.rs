@@ -77,8 +77,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
 async fn demo(folder: &Path, signals: &mut Signals) -> Result<Report> {
     let started = Instant::now();
     let flights = read_flights().map_err(|why| Error::Failed(format!("the flights: {why}")))?;
-    let sets = [("log.dirs", folder.display().to_string()), ("listeners", "PLAINTEXT://127.0.0.1:0".to_owned())];
-    let sets = sets.map(|(key, value)| (key.to_owned(), value));
+    let folder = folder.display().to_string();
+    let sets = [("log.dirs", &*folder), ("listeners", "PLAINTEXT://127.0.0.1:0"), ("leat.http.listen", "")];
+    let sets = sets.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let config = Config::load(None, [], &sets).map_err(|error| Error::Failed(error.to_string()))?;
     let start = Instant::now();
     let broker = session::blocking(move || Broker::start(config)).await?;

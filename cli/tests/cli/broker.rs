@@ -69,7 +69,8 @@ fn it_serves_on_when_nobody_reads_its_output() {
     let folder = tempfile::tempdir().unwrap();
     let port_file = folder.path().join("port");
     let data = folder.path().join("data");
-    let mut child = command(&["broker", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()])
+    let mut child = command(&["broker", "--listen", "127.0.0.1:0", "--http-listen", ""])
+        .args(["--data-dir", data.to_str().unwrap()])
         .args(["--port-file", port_file.to_str().unwrap()])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -98,7 +98,7 @@ pub(crate) struct Running {
 impl Running {
     /// Starts one with `args` after `leat broker` and waits until it accepts clients.
     pub(crate) fn start(args: &[&str]) -> Running {
-        let mut child = command(&["broker"]).args(args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command(&["broker", "--http-listen", ""]).args(args).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let bootstrap = line.trim_end().strip_prefix("bootstrap=");
@@ -137,6 +137,7 @@ fn in_process() -> String {
     let sets = [
         ("log.dirs", folder.to_str().unwrap()),
         ("listeners", "PLAINTEXT://127.0.0.1:0"),
+        ("leat.http.listen", ""),
         ("group.initial.rebalance.delay.ms", "0"),
     ];
     let sets = sets.map(|(key, value)| (key.to_owned(), value.to_owned()));

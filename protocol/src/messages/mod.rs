@@ -3,10 +3,10 @@
 //! Every structure is made from its table (see [`crate::table`]). Names are Kafka's; a field that its version does not
 //! have is at its default after decoding. The default of an `Option` is `None` everywhere.
 
-use crate::ApiKey;
 use crate::table::field::Context;
 use crate::table::layout::{Layout, Versions};
 use crate::wire::{Error, ErrorKind, Reader, Writer};
+use crate::{ApiKey, ErrorCode};
 
 /// The body of a request or a response.
 pub trait Message: Sized {
@@ -18,6 +18,9 @@ pub trait Message: Sized {
 
     /// Writes the body.
     fn encode(&self, w: &mut Writer, version: i16) -> Result<(), Error>;
+
+    /// Shows each error number in it, [`ErrorCode::NONE`] too.
+    fn errors(&self, found: &mut dyn FnMut(ErrorCode));
 }
 
 /// The body of a request.

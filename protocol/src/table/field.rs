@@ -29,6 +29,10 @@ pub(crate) trait Field: Sized {
     const MIN_SIZE: usize;
     fn read(r: &mut Reader, cx: Context) -> Result<Self, Error>;
     fn write(&self, w: &mut Writer, cx: Context) -> Result<(), Error>;
+
+    /// Shows each error number in it.
+    #[inline]
+    fn errors(&self, _found: &mut dyn FnMut(ErrorCode)) {}
 }
 
 /// A type that can be null on the wire.
@@ -96,6 +100,11 @@ impl Field for ErrorCode {
         w.i16(self.0);
         Ok(())
     }
+
+    #[inline]
+    fn errors(&self, found: &mut dyn FnMut(ErrorCode)) {
+        found(*self);
+    }
 }
 
 impl Field for Uuid {
@@ -116,7 +125,7 @@ impl Field for Uuid {
 
 /// Types with a length in front are null by that length, so the plain form is the nullable one without null.
 macro_rules! field_by_length {
-    ([$($t:ident)?] $type:ty, $kind:expr) => {
+    ([$($t:ident)?] $type:ty, $kind:expr $(, $errors:item)?) => {
         impl$(<$t: Field>)? Field for $type {
             const KIND: Kind = $kind;
             const MIN_SIZE: usize = 1;
@@ -130,6 +139,8 @@ macro_rules! field_by_length {
             fn write(&self, w: &mut Writer, cx: Context) -> Result<(), Error> {
                 Self::write_nullable(Some(self), w, cx)
             }
+
+            $($errors)?
         }
     };
 }
@@ -137,7 +148,13 @@ macro_rules! field_by_length {
 field_by_length!([] ByteString, Kind::String);
 field_by_length!([] Bytes, Kind::Bytes);
 field_by_length!([] Records, Kind::Records);
-field_by_length!([T] Vec<T>, Kind::Array(&T::KIND));
+field_by_length!(
+    [T] Vec<T>,
+    Kind::Array(&T::KIND),
+    fn errors(&self, found: &mut dyn FnMut(ErrorCode)) {
+        self.iter().for_each(|element| element.errors(found));
+    }
+);
 
 impl Nullable for ByteString {
     #[inline]
@@ -229,6 +246,11 @@ impl<T: Nullable> Field for Option<T> {
             return Err(ErrorKind::Null.into());
         }
         T::write_nullable(self.as_ref(), w, cx)
+    }
+
+    #[inline]
+    fn errors(&self, found: &mut dyn FnMut(ErrorCode)) {
+        self.iter().for_each(|value| value.errors(found));
     }
 }
 

@@ -101,6 +101,10 @@ macro_rules! messages {
             fn encode(&self, w: &mut Writer, version: i16) -> Result<(), Error> {
                 <Self as Field>::write(self, w, SCHEMA.context(version)?)
             }
+
+            fn errors(&self, found: &mut dyn FnMut(ErrorCode)) {
+                <Self as Field>::errors(self, found);
+            }
         }
     };
 
@@ -209,6 +213,10 @@ macro_rules! messages {
                     }
                 })*
                 Ok(())
+            }
+
+            fn errors(&self, found: &mut dyn FnMut(ErrorCode)) {
+                $(<$type as Field>::errors(&self.$field, found);)*
             }
         }
 

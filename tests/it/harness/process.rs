@@ -80,7 +80,7 @@ impl Drop for Process {
 
 fn command(data: &Path, listen: &str, sets: &[&str]) -> Command {
     let mut command = Command::new(leat());
-    command.arg("broker").arg("--data-dir").arg(data).arg("--listen").arg(listen);
+    command.arg("broker").arg("--data-dir").arg(data).arg("--listen").arg(listen).args(["--http-listen", ""]);
     for set in sets {
         command.arg("--set").arg(set);
     }

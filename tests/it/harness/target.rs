@@ -66,7 +66,7 @@ pub(crate) fn start(folder: &Path, sets: &[(&str, &str)]) -> Result<Broker, Erro
 
 pub(crate) fn config(folder: &Path, sets: &[(&str, &str)]) -> Result<Config, leat_broker::config::Error> {
     let data = folder.to_str().expect("a path that is text");
-    let own = [("log.dirs", data), ("listeners", "PLAINTEXT://127.0.0.1:0")];
+    let own = [("log.dirs", data), ("listeners", "PLAINTEXT://127.0.0.1:0"), ("leat.http.listen", "")];
     let sets: Vec<_> = own.iter().chain(sets).map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
     Config::load(None, [], &sets)
 }

@@ -28,6 +28,10 @@ pub(crate) struct Sources {
     #[arg(short, long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
 
+    /// Where metrics and health are served over HTTP (leat.http.listen); port 0 takes a free one, '' is off
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) http_listen: Option<String>,
+
     /// Any key of the configuration; wins over file and environment; may be repeated
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
@@ -46,6 +50,9 @@ impl Sources {
         if let Some(address) = &self.listen {
             let listener = if address.contains("://") { address.clone() } else { format!("PLAINTEXT://{address}") };
             sets.push(("listeners".to_owned(), listener));
+        }
+        if let Some(address) = &self.http_listen {
+            sets.push(("leat.http.listen".to_owned(), address.clone()));
         }
         sets.extend(self.set.iter().cloned());
         let environment = std::env::vars_os()
