@@ -11,9 +11,7 @@ use leat_broker::Broker;
 use leat_protocol::ErrorCode;
 use tempfile::TempDir;
 
-use crate::harness::{
-    Member, Partition, QUICK_GROUPS, Target, batch, skip_unless_leat, start, wait_until,
-};
+use crate::harness::{Member, Partition, QUICK_GROUPS, Target, batch, skip_unless_leat, start, wait_until};
 
 /// Status and everything that was answered.
 fn ask(address: SocketAddr, request: &str) -> (u16, String) {
@@ -88,7 +86,7 @@ fn what_clients_do_is_counted() {
     assert_eq!(of(&format!("kafka_network_requestmetrics_errors_total{refused}")), Some(1.0));
     assert_eq!(of("leat_request_duration_seconds_count{request=\"Produce\"}"), Some(2.0));
     assert!(of("leat_log_sync_duration_seconds_count") > Some(0.0));
-    assert!(of("leat_connections_open") >= Some(3.0));
+    assert!(of("leat_connections_open") >= Some(2.0));
     assert!(of("process_resident_memory_bytes") > Some(1e6));
 }
 
@@ -132,7 +130,8 @@ fn paths_methods_and_headers_are_checked() {
     assert_eq!(get(http, "/").0, 404);
     assert_eq!(get(http, "/metrics/").0, 404);
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
-        let (status, answer) = ask(http, &format!("{method} /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"));
+        let (status, answer) =
+            ask(http, &format!("{method} /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"));
         assert_eq!(status, 405);
         assert!(answer.to_lowercase().contains("allow: get, head"), "{answer}");
     }
@@ -152,7 +151,9 @@ fn a_broker_that_stops_is_alive_but_not_ready() {
     let (broker, http, _folder) = serving(&[("socket.send.buffer.bytes", "65536"), ("leat.stop.timeout.ms", "60000")]);
     let mut partition = Partition::with(&Target::of(&broker), "large", &[]);
     let value = "x".repeat(900_000);
-    (0..24).for_each(|_| drop(partition.append(batch(&[&value]))));
+    for _ in 0..24 {
+        partition.append(batch(&[&value]));
+    }
     let mut request = partition.fetch_request(0);
     (request.max_bytes, request.topics[0].partitions[0].partition_max_bytes) = (i32::MAX, i32::MAX);
     let mut unread = partition.beside(&Target::of(&broker));
@@ -170,8 +171,8 @@ fn a_broker_that_stops_is_alive_but_not_ready() {
 }
 
 #[test]
-fn documents_name_metrics_that_there_are() {
-    if skip_unless_leat("documents_name_metrics_that_there_are") {
+fn documents_name_the_metrics_that_there_are() {
+    if skip_unless_leat("documents_name_the_metrics_that_there_are") {
         return;
     }
     let (broker, http, _folder) = serving(&[]);
@@ -180,10 +181,16 @@ fn documents_name_metrics_that_there_are() {
     let there: BTreeSet<&str> = text.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
     for document in ["grafana.json", "operations.md"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(document);
-        let named = metrics_in(&std::fs::read_to_string(path).expect("a document"));
+        let document_text = std::fs::read_to_string(path).expect("a document");
+        let named = metrics_in(&document_text);
         assert!(named.len() > 10, "{document} names {named:?}");
         let missing: Vec<_> = named.iter().filter(|name| !is_there(&there, name)).collect();
         assert!(missing.is_empty(), "{document} names metrics that there are not: {missing:?}");
+        if document == "operations.md" {
+            let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+            let untold: Vec<_> = families.filter(|name| !named.contains(name)).collect();
+            assert!(untold.is_empty(), "{document} does not tell of {untold:?}");
+        }
     }
 }
 
@@ -195,5 +202,6 @@ fn is_there(there: &BTreeSet<&str>, name: &str) -> bool {
 /// Words that look like a metric's name.
 fn metrics_in(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    words.filter(|word| ["leat_", "kafka_", "process_"].iter().any(|start| word.starts_with(start))).collect()
+    let starts = ["leat_", "kafka_", "process_"];
+    words.filter(|word| starts.iter().any(|start| word.len() > start.len() && word.starts_with(start))).collect()
 }
