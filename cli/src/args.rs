@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, broker, completions, config, consume, demo, group, log, offsets, produce, records, topic, version,
+    bench, broker, cluster, completions, config, consume, demo, group, log, offsets, produce, records, topic, version,
 };
 use crate::error::{EXIT_CODES, Result};
 
@@ -11,6 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   leat demo                                            see it work on real data, in seconds
   leat broker --data-dir data                          run a broker on 127.0.0.1:9092
+  leat cluster up --nodes 3                            run three, as processes that stay
   leat topic create flights --partitions 4
   leat produce flights --input csv --key carrier flights.csv
   leat consume flights --from -10                      the last ten of each partition, then what follows";
@@ -32,6 +33,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Broker(broker::Args),
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     Demo(demo::Args),
     #[command(subcommand)]
     Topic(topic::Command),
@@ -57,6 +60,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<()> {
         match self {
             Command::Broker(args) => broker::run(args),
+            Command::Cluster(command) => cluster::run(command),
             Command::Demo(args) => demo::run(args),
             Command::Topic(command) => topic::run(command),
             Command::Produce(args) => produce::run(args),

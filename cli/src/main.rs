@@ -5,6 +5,7 @@
 //!                   │  session      the connection's options, the runtime
 //!                   │  position, partitions   --from, --until: what is meant, and where that is
 //!                   │  input/       what produce reads       record, template   what consume writes
+//!                   │  cluster/     brokers on this machine, as processes of their own
 //!                   └─ demo/        the flights of January 2013, end to end
 //! ```
 //!
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod cluster;
 mod commands;
 mod demo;
 mod error;

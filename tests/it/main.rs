@@ -9,6 +9,7 @@
 //! http         metrics and health
 //! durability   kill -9 under load, power cuts, clean stops, of a `leat` process
 //! documents    the tests that docs/testing.md names
+//! cluster_command   `leat cluster`: brokers that outlive who started them
 //! client_suite the client crate's own suite
 //! ```
 //!
@@ -18,6 +19,7 @@
 mod api_versions;
 mod bad_input;
 mod client_suite;
+mod cluster_command;
 mod compaction;
 mod configs;
 mod connections;

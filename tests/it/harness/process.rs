@@ -79,11 +79,17 @@ impl Drop for Process {
 }
 
 fn command(data: &Path, listen: &str, sets: &[&str]) -> Command {
-    let mut command = Command::new(leat());
+    let mut command = leat_command();
     command.arg("broker").arg("--data-dir").arg(data).arg("--listen").arg(listen).args(["--http-listen", ""]);
     for set in sets {
         command.arg("--set").arg(set);
     }
+    command
+}
+
+/// The binary with a clean environment.
+pub(crate) fn leat_command() -> Command {
+    let mut command = Command::new(leat());
     // Every LEAT_ variable is a key to it, those for the tests too.
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LEAT_")) {
         command.env_remove(name);

@@ -1,0 +1,168 @@
+//! `leat cluster`: brokers as processes that outlive who started them, found again by their folder.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::harness::{leat_command, skip_unless_leat};
+
+/// A cluster's folder; what runs there ends with it.
+struct Folder(TempDir);
+
+/// What a command wrote, its errors, and how it ended.
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// The columns of a node's row in `status`.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    state: String,
+    pid: String,
+    bootstrap: String,
+}
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.0.path().join("cluster")
+    }
+
+    fn run(&self, args: &[&str]) -> Ended {
+        let mut command = leat_command();
+        command.arg("cluster").args(args).arg("--dir").arg(self.dir());
+        let output = command.output().expect("the leat binary");
+        Ended {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn ok(&self, args: &[&str]) -> String {
+        let Ended { code, out, err } = self.run(args);
+        assert_eq!(code, Some(0), "{args:?}: {err}");
+        out
+    }
+
+    /// Only one node.
+    #[track_caller]
+    fn status(&self) -> Row {
+        let out = self.ok(&["status"]);
+        let row = out.lines().nth(1).expect("a row");
+        let mut columns = row.split_whitespace().skip(1).map(str::to_owned);
+        let mut column = || columns.next().expect("a column");
+        Row { state: column(), pid: column(), bootstrap: column() }
+    }
+
+    /// A command against the node.
+    #[track_caller]
+    fn client(&self, args: &[&str]) -> String {
+        let bootstrap = self.status().bootstrap;
+        let output = leat_command().args(args).args(["-b", &bootstrap]).output().expect("the leat binary");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.dir().join("cluster.json").exists() {
+            let down = self.run(&["down"]);
+            // A test that has failed says why by itself.
+            assert!(down.code == Some(0) || std::thread::panicking(), "{}", down.err);
+        }
+    }
+}
+
+#[test]
+fn a_cluster_is_killed_paused_restarted_and_found_again_with_what_it_holds() {
+    if skip_unless_leat("a_cluster_is_killed_paused_restarted_and_found_again_with_what_it_holds") {
+        return;
+    }
+    let cluster = Folder::new();
+    assert_eq!(cluster.run(&["status"]).code, Some(4), "there is none yet");
+    let up = cluster.ok(&["up", "--nodes", "1", "--set", "num.partitions=3"]);
+    let first = cluster.status();
+    assert_eq!(first.state, "ready");
+    assert!(up.starts_with(&format!("bootstrap={}\n", first.bootstrap)), "{up}");
+    cluster.client(&["topic", "create", "kept"]);
+
+    assert_eq!(cluster.ok(&["up"]).lines().next(), up.lines().next(), "nothing to be done");
+    assert_eq!(cluster.status(), first);
+
+    cluster.ok(&["pause", "1"]);
+    assert_eq!(cluster.status().state, "paused");
+    cluster.ok(&["resume", "1"]);
+    assert_eq!(cluster.status(), first);
+
+    cluster.ok(&["kill", "1"]);
+    assert_eq!(cluster.status().state, "down");
+    assert_eq!(cluster.run(&["kill", "1"]).code, Some(1), "it is not running");
+    assert_eq!(cluster.run(&["pause", "2"]).code, Some(4), "there is no such node");
+
+    cluster.ok(&["up"]);
+    let second = cluster.status();
+    assert_eq!((&*second.state, &second.bootstrap), ("ready", &first.bootstrap));
+    assert_ne!(second.pid, first.pid);
+    let topics = cluster.client(&["topic", "list"]);
+    assert!(topics.lines().any(|line| line.split_whitespace().take(2).eq(["kept", "3"])), "{topics}");
+
+    cluster.ok(&["restart", "1"]);
+    assert_ne!(cluster.status().pid, second.pid);
+    cluster.ok(&["pause", "1"]);
+    cluster.ok(&["down"]);
+    assert_eq!(cluster.status().state, "down");
+    assert_eq!(cluster.run(&["up", "--nodes", "2"]).code, Some(2), "it has one node");
+}
+
+#[test]
+fn a_stranger_with_a_nodes_pid_is_left_alone() {
+    if skip_unless_leat("a_stranger_with_a_nodes_pid_is_left_alone") {
+        return;
+    }
+    let cluster = Folder::new();
+    cluster.ok(&["up", "--nodes", "1"]);
+    let pid = cluster.status().pid;
+    cluster.ok(&["kill", "1"]);
+    let mut stranger = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().expect("sleep");
+    let path = cluster.dir().join("cluster.json");
+    let state = fs::read_to_string(&path).expect("the cluster's state");
+    let claimed = state.replace(&format!("\"pid\": {pid}"), &format!("\"pid\": {}", stranger.id()));
+    assert_ne!(claimed, state);
+    fs::write(&path, claimed).expect("a file that can be written");
+
+    let (down, kill) = (cluster.status(), cluster.run(&["kill", "1"]));
+    cluster.ok(&["down"]);
+    cluster.ok(&["up"]);
+    let running = stranger.try_wait().expect("its state").is_none();
+    stranger.kill().expect("a process to kill");
+    stranger.wait().expect("its end");
+    assert_eq!((&*down.state, &*down.pid), ("down", "-"));
+    assert_eq!(kill.code, Some(1), "{}", kill.err);
+    assert!(running, "the stranger was ended");
+    assert_eq!(cluster.status().state, "ready");
+}
+
+#[test]
+fn a_node_that_does_not_start_says_why() {
+    if skip_unless_leat("a_node_that_does_not_start_says_why") {
+        return;
+    }
+    let cluster = Folder::new();
+    let failed = cluster.run(&["up", "--nodes", "1", "--set", "num.partitions=none"]);
+    assert_eq!(failed.code, Some(1));
+    assert!(failed.err.contains("node 1 has ended") && failed.err.contains("num.partitions"), "{}", failed.err);
+    assert!(failed.out.is_empty(), "{}", failed.out);
+    // The last word on a key counts.
+    cluster.ok(&["up", "--set", "num.partitions=2"]);
+    assert_eq!(cluster.status().state, "ready");
+}
