@@ -115,12 +115,15 @@ impl Connection {
                 (false, true) => Some(Interest::WRITABLE),
                 (false, false) => None,
             };
+            // The clock is read once a turn.
+            let mut now = None;
             tokio::select! {
                 biased;
                 answer = next(&mut self.waiting), if !self.waiting.is_empty() => {
                     if let Some(Waiting { api, bytes, begun, .. }) = self.waiting.pop_front() {
                         self.bytes_in_flight -= bytes;
-                        self.context.server.metrics.answered(api, begun.elapsed());
+                        let now = now.insert(Instant::now());
+                        self.context.server.metrics.answered(api, now.duration_since(begun));
                     }
                     self.only_produces |= self.waiting.is_empty();
                     if let Some(reply) = answer? {
@@ -146,7 +149,7 @@ impl Connection {
                 }
             }
             patience = if self.reader.pending().is_some() { idle.min(STALL_MAX) } else { idle };
-            deadline = Instant::now() + patience;
+            deadline = now.unwrap_or_else(Instant::now) + patience;
         }
     }
 
@@ -182,6 +185,7 @@ impl Connection {
 
     /// Starts what has arrived, as far as memory and the bound on requests in flight let it.
     fn start_frames(&mut self) -> Result<(), String> {
+        let mut now = None;
         while !self.is_full() {
             let Some(frame) = self.frames.front() else { break };
             let Some(permit) = self.permit.take().or_else(|| self.budget.try_acquire(frame.len().min(CHARGE_MAX)))
@@ -190,10 +194,11 @@ impl Connection {
             };
             let Some(frame) = self.frames.pop_front() else { break };
             let bytes = frame.len();
+            let begun = *now.get_or_insert_with(Instant::now);
             let Started { api, answering } = start(&self.context, frame, permit, self.only_produces)?;
             self.only_produces &= api == ApiKey::Produce;
             self.bytes_in_flight += bytes;
-            self.waiting.push_back(Waiting { api, bytes, begun: Instant::now(), answering });
+            self.waiting.push_back(Waiting { api, bytes, begun, answering });
         }
         Ok(())
     }
