@@ -101,6 +101,7 @@ fn a_cluster_is_killed_paused_restarted_and_found_again_with_what_it_holds() {
 
     cluster.ok(&["pause", "1"]);
     assert_eq!(cluster.status().state, "paused");
+    assert_eq!(cluster.run(&["up"]).code, Some(1), "it would wait in vain");
     cluster.ok(&["resume", "1"]);
     assert_eq!(cluster.status(), first);
 

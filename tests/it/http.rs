@@ -1,7 +1,7 @@
 //! `/metrics`, `/healthz` and `/readyz` over a socket, and that documents name only metrics that there are.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::thread;
@@ -140,6 +140,30 @@ fn paths_methods_and_headers_are_checked() {
     let long = format!("GET /metrics HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(16 << 10));
     assert_eq!(ask(http, &long).0, 431);
     assert_eq!(ask(http, "rubbish\r\n\r\n").0, 400);
+}
+
+#[test]
+fn clients_that_are_slow_or_many_are_closed_and_the_others_served() {
+    if skip_unless_leat("clients_that_are_slow_or_many_are_closed_and_the_others_served") {
+        return;
+    }
+    let (_broker, http, _folder) = serving(&[]);
+    let slow = |said: &str| {
+        let mut stream = TcpStream::connect(http).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+        stream.write_all(said.as_bytes()).expect("the broker reads");
+        stream
+    };
+    // More than are served at a time.
+    let silent: Vec<_> = (0..80).map(|_| slow("")).collect();
+    let halting = slow("GET /metrics HTTP/1.1\r\nHost:");
+    assert_eq!(get(http, "/healthz").0, 200);
+    let mut is_closed = |mut stream: &TcpStream| match stream.read(&mut [0; 1]) {
+        Ok(bytes) => bytes == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    };
+    assert!(silent.iter().all(&mut is_closed), "nothing was asked");
+    assert!(is_closed(&halting), "the question had no end");
 }
 
 #[test]

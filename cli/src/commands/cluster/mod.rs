@@ -73,9 +73,15 @@ fn wait_ready<'a>(cluster: &Cluster, nodes: impl IntoIterator<Item = &'a Node>) 
     for node in nodes {
         loop {
             // First, since the port may be another program's.
-            if node.process(&cluster.folder).is_none() {
+            let Some(process) = node.process(&cluster.folder) else {
                 let words = node.last_words(&cluster.folder);
                 return Err(Error::Failed(format!("node {} has ended. It said:\n{words}", node.id)));
+            };
+            if process.is_paused() {
+                return Err(Error::Failed(format!(
+                    "node {0} is paused; `leat cluster resume {0}` lets it go on",
+                    node.id
+                )));
             }
             let Readiness::Not(reason) = readiness(node.ports.http) else { break };
             if begun.elapsed() > READY {
