@@ -124,6 +124,11 @@ impl Broker {
         Ok(broker)
     }
 
+    #[cfg(test)]
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
     /// Where it listens; with port 0 configured, the port that it got.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -44,6 +44,11 @@ impl Pool {
         }
     }
 
+    /// Whether a thread has ended in a panic; what waits for its task waits for ever.
+    pub(crate) fn has_lost_a_thread(&self) -> bool {
+        self.0.threads.lock().iter().any(JoinHandle::is_finished)
+    }
+
     /// Finishes what is queued, then ends the threads.
     pub(crate) fn stop(&self) {
         drop(self.0.tasks.lock().take());
