@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use leat_protocol::{Str, Uuid};
-use leat_storage::{DataDir, Env, Identity, OpenFiles};
+use leat_storage::{DataDir, Env, Founding, Identity, OpenFiles};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
@@ -30,9 +30,13 @@ use crate::http::Http;
 use crate::metadata::record::{BrokerRegistered, Endpoint, Kind};
 use crate::net::{self, Accepted, Listening};
 use crate::partition::State;
+use crate::peers::{self, Me, Membership, Peers, Seeking};
 use crate::retention;
 use crate::server::{Parts, Server};
 use crate::shard::{Command, Shard, Surroundings};
+
+/// The longest that a stop waits for others to lead.
+const EVACUATION_MAX: Duration = Duration::from_millis(1500);
 
 /// Bytes of requests in work over all connections; see `net::Budget`.
 const REQUEST_BYTES_MAX: usize = 48 << 20;
@@ -44,6 +48,8 @@ pub struct Broker {
     address: SocketAddr,
     http: Option<Http>,
     connections: Arc<()>,
+    /// True once the shards have stopped: nothing is left that others could hear.
+    gone: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     data: Option<DataDir>,
 }
@@ -58,15 +64,26 @@ impl Broker {
         let files_max = leat_storage::raise_file_limit().unwrap_or(1024);
         let env = Env::new(config.leat_open_segments.min(OpenFiles::for_file_limit(files_max).max()));
         let folder = config.log_dirs.first().cloned().unwrap_or_else(|| "leat-data".into());
-        let cluster_id = DataDir::cluster_id_of(&env, &folder)?.unwrap_or_else(new_cluster_id);
+        let listener = config.listeners.first().cloned().ok_or(Error::NoListener)?;
+        let listening = Listening::bind(listener.bind_host(), listener.port, config.socket_listen_backlog_size)
+            .map_err(|source| Error::Listen { listener: listener.to_string(), source })?;
+        let address = listening.address;
+        let peer_listening = PeerListening::bind(&config)?;
+        let Membership { cluster_id, founding } = peer_listening.find(&env, &folder, &config)?;
         let data = DataDir::open(&env, &folder, Some(&cluster_id), config.node_id)?;
         let ballots = Arc::new(parking_lot::Mutex::new(leat_storage::Ballots::open(&env, &folder)?));
         let pool = Pool::start()?;
         let shard_count = shard_count(&config);
         let metadata_epoch = ballots.lock().get(cluster::METADATA_GROUP).map_or(0, |ballot| ballot.term);
         let server = Server::new(Parts {
-            metadata: cluster::metadata_partition(&config, i32::try_from(metadata_epoch + 1).unwrap_or(i32::MAX)),
+            metadata: cluster::metadata_partition(
+                &config,
+                &founding,
+                i32::try_from(metadata_epoch + 1).unwrap_or(i32::MAX),
+            ),
             config: config.clone(),
+            peers: Peers::new(peer_listening.me(&config, &cluster_id, &founding)),
+            folder_id: founding.folder_id,
             cluster_id,
             folder: folder.clone(),
             ballots: ballots.clone(),
@@ -84,20 +101,29 @@ impl Broker {
             producer_expiration_ms: u64::try_from(config.producer_id_expiration_ms).unwrap_or(u64::MAX),
             machines: cluster::machines(&server),
             deleting: server.deleting.clone(),
+            peers: server.peers.clone(),
             metrics: server.metrics.clone(),
         };
-        let listener = config.listeners.first().cloned().ok_or(Error::NoListener)?;
-        let listening = Listening::bind(listener.bind_host(), listener.port, config.socket_listen_backlog_size)
-            .map_err(|source| Error::Listen { listener: listener.to_string(), source })?;
-        let address = listening.address;
         let http = Some(Http::start(&server, &config)?);
-        let connections = Arc::new(());
-        let mut broker = Broker { server, address, http, connections, threads: Vec::new(), data: Some(data) };
+        let mut broker = Broker {
+            server,
+            address,
+            http,
+            connections: Arc::new(()),
+            gone: watch::Sender::new(false),
+            threads: Vec::new(),
+            data: Some(data),
+        };
         broker.advertise(&config, &listener);
         let dealt = broker.start_shards(&around, shard_count)?;
+        let peer_address = peer_listening.address.clone();
+        broker.meet(peer_listening)?;
         broker.open_metadata()?;
+        wait_for(broker.server.catch_up())?;
+        broker.server.set_caught_up();
         broker.sweep(&around)?;
-        broker.register(&config, &listener.name)?;
+        broker.server.partitions.all().iter().for_each(|partition| broker.server.begin(partition));
+        broker.register(&config, &listener.name, peer_address)?;
         let ending = broker.server.stopping.subscribe();
         let connections_max = config.max_connections as usize;
         let server = broker.server.clone();
@@ -164,9 +190,10 @@ impl Broker {
 
     fn end(&mut self) {
         let Some(data) = self.data.take() else { return };
-        self.server.stopping.send_replace(true);
         let patience = Duration::from_millis(self.server.config().leat_stop_timeout_ms);
         let begun = std::time::Instant::now();
+        self.evacuate(patience);
+        self.server.stopping.send_replace(true);
         while Arc::strong_count(&self.connections) > 1 && begun.elapsed() < patience {
             thread::sleep(Duration::from_millis(1));
         }
@@ -177,6 +204,7 @@ impl Broker {
         }) {
             tracing::error!(%error, "the shards could not be told to stop");
         }
+        self.gone.send_replace(true);
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -268,29 +296,140 @@ impl Broker {
     }
 
     /// Writes this broker into the metadata where it is not there, or not as it is now.
-    fn register(&self, config: &Config, listener: &str) -> Result<(), Error> {
+    fn register(&self, config: &Config, listener: &str, peer: Option<String>) -> Result<(), Error> {
         let (host, port) = self.server.advertised.get().cloned().unwrap_or_default();
         let listeners = vec![Endpoint { name: listener.to_owned(), host, port: port.into() }];
         let rack = config.broker_rack.clone();
         let image = self.server.image();
-        if image.broker(self.server.node_id).is_some_and(|known| known.listeners == listeners && known.rack == rack) {
+        let record = BrokerRegistered {
+            node_id: self.server.node_id,
+            listeners,
+            rack,
+            peer: peer.unwrap_or_default(),
+            folder: self.server.folder_id.as_bytes().to_vec(),
+        };
+        let same = image.broker(self.server.node_id).is_some_and(|known| {
+            known.listeners == record.listeners
+                && known.rack == record.rack
+                && known.peer == record.peer
+                && known.folder == record.folder
+        });
+        if same {
             return Ok(());
         }
-        let record = Kind::BrokerRegistered(BrokerRegistered { node_id: self.server.node_id, listeners, rack });
-        // In a thread of its own, since whoever starts a broker may be within a runtime.
-        let decide = || -> Result<(), Error> {
-            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-            let decided = runtime.block_on(self.server.decide_alone(vec![record.into()]));
-            decided.map(drop).map_err(|(_, reason)| Error::Failed(reason))
+        let decided = wait_for(self.server.decide_alone(vec![Kind::BrokerRegistered(record).into()]))?;
+        decided.map(drop).map_err(|(_, reason)| Error::Failed(reason))
+    }
+
+    /// Begins to hear other brokers, and tells the shards which of them live.
+    fn meet(&mut self, listening: PeerListening) -> Result<(), Error> {
+        let Some(listener) = listening.socket else { return Ok(()) };
+        let server = self.server.clone();
+        let (raft, called, registered, shards) = (server.clone(), server.clone(), server.clone(), server.clone());
+        let hands = peers::Hands {
+            raft: Box::new(move |group, message| {
+                if let Some(partition) = raft.partition_of(group) {
+                    let message = Box::new(message);
+                    raft.shard(&partition).send(Command::Peer { partition: partition.clone(), message });
+                }
+            }),
+            called: Box::new(move |asked| {
+                let server = called.clone();
+                tokio::task::spawn_local(async move { server.called(asked).await });
+            }),
+            registered: Box::new(move |node| Uuid::from_slice(&registered.image().broker(node)?.folder).ok()),
+            on_shard: Box::new(move |shard, run| {
+                let shards = shards.shards();
+                shards[shard % shards.len()].send(Command::Run(run));
+            }),
         };
-        let decided = std::thread::scope(|scope| scope.spawn(decide).join());
-        decided.unwrap_or_else(|_| Err(Error::Failed("the broker could not be registered".to_owned())))
+        let stop = self.gone.subscribe();
+        self.threads.push(peers::start(server.peers.clone(), listener, hands, stop)?);
+        self.server.shards()[0].send(Command::Run(Box::new(move || {
+            tokio::task::spawn_local(async move {
+                loop {
+                    server.peers.alive_changed().await;
+                    let alive = server.peers.alive();
+                    server.shards().iter().for_each(|shard| shard.send(Command::Nodes(alive.clone())));
+                }
+            });
+        })));
+        Ok(())
+    }
+
+    /// Lets others lead before this one stops, so that nobody has to notice that it did.
+    fn evacuate(&self, patience: Duration) {
+        if self.server.peers.alive().len() < 2 {
+            return;
+        }
+        let begun = std::time::Instant::now();
+        let leads = || {
+            let mut partitions = self.server.partitions.all();
+            partitions.push(self.server.metadata.clone());
+            partitions.iter().any(|partition| partition.is_replicated() && partition.is_led_here())
+        };
+        self.server.shards().iter().for_each(|shard| shard.send(Command::Evacuate));
+        while leads() && begun.elapsed() < patience.min(EVACUATION_MAX) {
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Where other brokers are heard, if they are.
+struct PeerListening {
+    socket: Option<std::net::TcpListener>,
+    /// What others are told to connect to.
+    address: Option<String>,
+    incarnation: u64,
+}
+
+impl PeerListening {
+    fn bind(config: &Config) -> Result<PeerListening, Error> {
+        let incarnation = Uuid::new_v4().as_u64_pair().0;
+        let Some(listen) = &config.leat_peer_listen else {
+            return Ok(PeerListening { socket: None, address: None, incarnation });
+        };
+        let listening = Listening::bind(listen.bind_host(), listen.port, config.socket_listen_backlog_size)
+            .map_err(|source| Error::ListenToPeers { address: listen.to_string(), source })?;
+        let mut reached = config.leat_peer_advertised.clone().unwrap_or_else(|| listen.clone());
+        if reached.port == 0 {
+            reached.port = listening.address.port();
+        }
+        Ok(PeerListening { socket: Some(listening.socket), address: Some(reached.to_string()), incarnation })
+    }
+
+    fn find(&self, env: &Env, folder: &std::path::Path, config: &Config) -> Result<Membership, Error> {
+        let seeds: Vec<String> = config.leat_cluster.iter().map(ToString::to_string).collect();
+        let seeking = Seeking {
+            node_id: config.node_id,
+            incarnation: self.incarnation,
+            secret: config.leat_peer_secret.clone().unwrap_or_default(),
+            address: self.address.clone().unwrap_or_default(),
+            seeds: &seeds,
+        };
+        peers::find(env, folder, &seeking, self.socket.as_ref())
+    }
+
+    fn me(&self, config: &Config, cluster_id: &str, founding: &Founding) -> Me {
+        let founders = founding.founders.iter().map(|founder| peers::Founder {
+            node_id: founder.node_id,
+            replica_id: founder.replica_id,
+            address: founder.address.clone(),
+        });
+        Me {
+            node_id: config.node_id,
+            incarnation: self.incarnation,
+            cluster_id: cluster_id.to_owned(),
+            founders: founders.collect(),
+            secret: config.leat_peer_secret.clone().unwrap_or_default(),
+            clustered: self.socket.is_some(),
+        }
     }
 }
 
@@ -306,7 +445,7 @@ struct Connections {
 
 /// Waits on a thread of its own: the caller's may be one that drives a runtime, where waiting is forbidden.
 fn wait_for<T: Send>(future: impl Future<Output = T> + Send) -> std::io::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let ended = thread::scope(|scope| scope.spawn(move || runtime.block_on(future)).join());
     ended.map_err(|_| std::io::Error::other("a thread ended in a panic"))
 }
@@ -352,16 +491,4 @@ fn shard_count(config: &Config) -> usize {
         0 => thread::available_parallelism().map_or(1, std::num::NonZero::get),
         count => count as usize,
     }
-}
-
-/// A new cluster's id, in Kafka's form: 22 letters of URL-safe base 64.
-fn new_cluster_id() -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut bits = Uuid::new_v4().as_u128();
-    (0..22)
-        .map(|_| {
-            bits = bits.rotate_left(6);
-            char::from(LETTERS[(bits & 63) as usize])
-        })
-        .collect()
 }

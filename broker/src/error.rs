@@ -19,6 +19,11 @@ pub enum Error {
         "cannot serve HTTP on {address}: {source}; free the port, or set leat.http.listen to another address ('' for none)"
     )]
     HttpListen { address: std::net::SocketAddr, source: std::io::Error },
+    /// The address for other brokers can't be had.
+    #[error(
+        "cannot listen to other brokers on {address}: {source}; free the port, or set leat.peer.listen to another address"
+    )]
+    ListenToPeers { address: String, source: std::io::Error },
     /// `listeners` is empty.
     #[error("listeners is empty; write one, for example PLAINTEXT://127.0.0.1:9092")]
     NoListener,

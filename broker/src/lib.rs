@@ -6,6 +6,7 @@
 //!   cluster      changes of the metadata            | find, propose, read
 //!   groups       consumer groups; coordinator <-----+
 //!   partition    what every thread may know  <------+
+//!   peers        the other brokers: links, liveness, who leads what
 //!   shard        one thread: many replicas  --- disk (write threads, syncs, pool)
 //!   replica      Raft: events -> effects, no I/O
 //!   http         metrics and health, on a thread of its own
@@ -50,6 +51,7 @@ pub mod metadata;
 mod metrics;
 mod net;
 mod partition;
+mod peers;
 pub mod producers;
 mod replica;
 mod retention;

@@ -39,7 +39,7 @@ async fn check(server: &Server, partition: &Arc<Partition>) {
     if partition.state() == State::Closed && server.folder.join(partition.folder()).exists() {
         server.shard(partition).open(partition).await;
     }
-    let Some(reader) = partition.reader() else { return };
+    let Some(reader) = partition.reader().filter(|_| partition.is_settled()) else { return };
     let until = partition.high_watermark();
     match reader.retention_start(now_ms(), config.retention_ms, config.retention_bytes, until) {
         Ok(Some(offset)) if offset > partition.log_start() => {

@@ -1,15 +1,17 @@
 //! What every part of a running broker shares.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use leat_protocol::Uuid;
 use leat_storage::GroupId;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::cluster::Outcomes;
+use crate::cluster::{METADATA_GROUP, Outcomes};
 use crate::config::{Config, Overrides};
 use crate::disk::{Ballots, Pool};
 use crate::groups;
@@ -17,24 +19,34 @@ use crate::handlers::admin::init_producer_id::ProducerIds;
 use crate::metadata::Image;
 use crate::metrics::Metrics;
 use crate::net::Budget;
-use crate::partition::{Partition, Registry};
+use crate::partition::{NOBODY, Partition, Registry};
+use crate::peers::{Observation, Peers};
 use crate::shard::{Deleting, ShardHandle};
+
+/// Metadata entries whose outcomes are kept for whoever asked for them.
+const OUTCOMES_MAX: usize = 1024;
 
 /// One broker's shared state. Readers take published values; only the metadata's state machine changes them.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) node_id: i32,
     pub(crate) cluster_id: String,
-    /// The data folder.
+    pub(crate) peers: Arc<Peers>,
+    /// The data folder, and its id.
     pub(crate) folder: PathBuf,
+    pub(crate) folder_id: Uuid,
     /// What clients are told to connect to.
     pub(crate) advertised: OnceLock<(String, u16)>,
     /// What was configured at start, under what is altered while running.
     started_with: Config,
     config: ArcSwap<Config>,
     image: ArcSwap<Image>,
-    /// The newest applied metadata entry and what came of its records.
-    applied: Mutex<(u64, Outcomes)>,
+    /// The newest applied metadata entry, and what came of the records of the last ones.
+    applied: watch::Sender<u64>,
+    outcomes: Mutex<BTreeMap<u64, Outcomes>>,
+    /// Whether the image is what the cluster had decided when this node came: before, folders may be of topics that it does not
+    /// know yet.
+    caught_up: AtomicBool,
     pub(crate) planning: tokio::sync::Mutex<()>,
     pub(crate) producer_ids: tokio::sync::Mutex<ProducerIds>,
     pub(crate) metadata: Arc<Partition>,
@@ -59,7 +71,9 @@ pub(crate) struct Server {
 pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) cluster_id: String,
+    pub(crate) peers: Arc<Peers>,
     pub(crate) folder: PathBuf,
+    pub(crate) folder_id: Uuid,
     pub(crate) metadata: Arc<Partition>,
     pub(crate) ballots: Ballots,
     pub(crate) pool: Pool,
@@ -69,16 +83,21 @@ pub(crate) struct Parts {
 
 impl Server {
     pub(crate) fn new(parts: Parts) -> Arc<Server> {
-        let Parts { config, cluster_id, folder, metadata, ballots, pool, shard_count, request_bytes_max } = parts;
+        let Parts { config, cluster_id, peers, folder, folder_id, .. } = parts;
+        let Parts { metadata, ballots, pool, shard_count, request_bytes_max, .. } = parts;
         Arc::new(Server {
             node_id: config.node_id,
             cluster_id,
+            peers,
             folder,
+            folder_id,
             advertised: OnceLock::new(),
             started_with: config.clone(),
             config: ArcSwap::from_pointee(config),
             image: ArcSwap::from_pointee(Image::default()),
-            applied: Mutex::new((0, Vec::new())),
+            applied: watch::Sender::new(0),
+            outcomes: Mutex::default(),
+            caught_up: AtomicBool::new(false),
             planning: tokio::sync::Mutex::new(()),
             producer_ids: tokio::sync::Mutex::default(),
             metadata,
@@ -108,14 +127,65 @@ impl Server {
     }
 
     pub(crate) fn publish(&self, image: Image, index: u64, outcomes: Outcomes) {
+        for broker in image.brokers() {
+            self.peers.set_address(broker.node_id, &broker.peer);
+        }
         self.image.store(Arc::new(image));
-        *self.applied.lock() = (index, outcomes);
+        let mut kept = self.outcomes.lock();
+        kept.insert(index, outcomes);
+        while kept.len() > OUTCOMES_MAX {
+            kept.pop_first();
+        }
+        drop(kept);
+        self.set_applied(index);
     }
 
-    /// What came of the records of a metadata entry. Changes are planned one at a time, so it is the newest.
-    pub(crate) fn outcomes(&self, index: u64) -> Option<Outcomes> {
-        let mut applied = self.applied.lock();
-        (applied.0 == index).then(|| std::mem::take(&mut applied.1))
+    /// Tells who waits how far the metadata is applied.
+    pub(crate) fn set_applied(&self, index: u64) {
+        self.applied.send_if_modified(|applied| index > std::mem::replace(applied, index.max(*applied)));
+    }
+
+    /// What came of the records of a metadata entry, once it is applied here.
+    pub(crate) async fn outcomes(&self, index: u64) -> Option<Outcomes> {
+        self.applied_upto(index).await;
+        self.outcomes.lock().remove(&index)
+    }
+
+    /// Waits until a metadata entry is applied here, or the broker stops.
+    pub(crate) async fn applied_upto(&self, index: u64) {
+        let (mut applied, mut stopping) = (self.applied.subscribe(), self.stopping.subscribe());
+        tokio::select! {
+            // The sender is this server's.
+            _ = applied.wait_for(|applied| *applied >= index) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_caught_up(&self) {
+        self.caught_up.store(true, Ordering::Release);
+    }
+
+    /// The partition of a group, where this node holds a replica and may open it.
+    pub(crate) fn partition_of(&self, group: GroupId) -> Option<Arc<Partition>> {
+        if group == METADATA_GROUP {
+            return Some(self.metadata.clone());
+        }
+        self.is_caught_up().then(|| self.partitions.get(group.topic_id, group.partition)).flatten()
+    }
+
+    /// Who leads a partition and its epoch, as far as this node knows.
+    pub(crate) fn leader_of(&self, group: GroupId) -> Option<Observation> {
+        let told = self.peers.observed.get(group);
+        let own = self.partitions.get(group.topic_id, group.partition).and_then(|partition| {
+            let (leader, epoch) = partition.leader();
+            let newer = leader != NOBODY && told.as_ref().is_none_or(|told| told.epoch < epoch);
+            newer.then(|| Observation { leader, epoch, in_sync: vec![leader] })
+        });
+        own.or(told)
     }
 
     pub(crate) fn set_dynamic_config(&self, image: &Image) {

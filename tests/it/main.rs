@@ -8,6 +8,7 @@
 //! bad_input    what must never be believed: frames, lengths, batches, data folders, configuration
 //! http         metrics and health
 //! durability   kill -9 under load, power cuts, clean stops, of a `leat` process
+//! cluster      three processes, of which some are killed, paused and started again
 //! documents    the tests that docs/testing.md names
 //! cluster_command   `leat cluster`: brokers that outlive who started them
 //! client_suite the client crate's own suite
@@ -19,6 +20,7 @@
 mod api_versions;
 mod bad_input;
 mod client_suite;
+mod cluster;
 mod cluster_command;
 mod compaction;
 mod configs;

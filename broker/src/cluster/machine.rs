@@ -11,7 +11,7 @@ use leat_storage::GroupId;
 use crate::config::TopicConfig;
 use crate::groups;
 use crate::metadata::{Batch, Image, Kind, Outcome, Refusal, Topic};
-use crate::partition::Partition;
+use crate::partition::{self, Partition, Place};
 use crate::server::Server;
 use crate::shard::{Command, Machine};
 
@@ -97,19 +97,26 @@ impl MetadataMachine {
         let partitions = (0..topic.partition_count()).map(|index| {
             let known = known.as_ref().and_then(|known| known.get(usize::try_from(index).ok()?)?.clone());
             known.or_else(|| {
+                let replicas = &topic.partition(index)?.replicas;
                 let replica = topic.partition(index)?.replica_on(server.node_id)?;
                 let group = GroupId { topic_id: topic.id, partition: index };
-                Some(Arc::new(Partition::new(
+                let place = Place {
                     group,
-                    topic.name.clone(),
-                    replica.id,
-                    server.shard_of(group),
-                    server.next_epoch(group),
-                    config.clone(),
-                )))
+                    topic: topic.name.clone(),
+                    node_id: server.node_id,
+                    replica_id: replica.id,
+                    replicas: replicas.clone(),
+                    shard: server.shard_of(group),
+                    leader_epoch: server.next_epoch(group),
+                };
+                Some(Arc::new(Partition::new(place, config.clone())))
             })
         });
-        server.partitions.insert(topic.id, partitions.collect());
+        let partitions: partition::Topic = partitions.collect();
+        server.partitions.insert(topic.id, partitions.clone());
+        if server.is_caught_up() {
+            partitions.iter().flatten().for_each(|partition| server.begin(partition));
+        }
         if *topic.name == *groups::OFFSETS_TOPIC {
             server.groups.attach(server, topic);
         }
@@ -117,6 +124,9 @@ impl MetadataMachine {
 
     fn remove(&self, topic: &Topic) {
         self.server.groups.topic_deleted(topic);
+        for index in 0..topic.partition_count() {
+            self.server.peers.observed.forget(GroupId { topic_id: topic.id, partition: index });
+        }
         for partition in self.server.partitions.remove(topic.id).iter().flat_map(|topic| topic.iter().flatten()) {
             self.server.deleting.begin(partition.folder());
             self.server.shard(partition).send(Command::Delete { partition: partition.clone() });
@@ -133,13 +143,13 @@ impl MetadataMachine {
 }
 
 impl Machine for MetadataMachine {
-    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+    fn restore(&mut self, state: &[u8], applied: u64) -> Result<(), String> {
         if !state.is_empty() {
             self.image = Image::from_snapshot(state).map_err(|error| error.to_string())?;
         }
         self.server.set_dynamic_config(&self.image);
         self.image.topics().for_each(|topic| self.place(topic));
-        self.server.publish(self.image.clone(), 0, Vec::new());
+        self.server.publish(self.image.clone(), applied, Vec::new());
         Ok(())
     }
 
@@ -153,6 +163,10 @@ impl Machine for MetadataMachine {
             }
         };
         self.server.publish(self.image.clone(), index, outcomes);
+    }
+
+    fn reach(&mut self, index: u64) {
+        self.server.set_applied(index);
     }
 
     fn save(&self) -> Bytes {

@@ -5,11 +5,12 @@
 mod machine;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use leat_protocol::records::{BatchHeader, Builder, Compression};
 use leat_protocol::{ErrorCode, Str, Uuid};
-use leat_storage::GroupId;
+use leat_storage::{Founding, GroupId};
 
 pub(crate) use self::machine::Outcomes;
 
@@ -17,8 +18,9 @@ use self::machine::{MetadataMachine, not_taken};
 use crate::clock::now_ms;
 use crate::config::{Config, Overrides, TopicConfig};
 use crate::handlers::admin::{Finish, Plan};
-use crate::metadata::{Batch, Image, Record};
-use crate::partition::Partition;
+use crate::metadata::{Batch, Image, Record, Replica};
+use crate::partition::{NOBODY, Partition, Place};
+use crate::peers::{self, Asked, Called, Decided, Observation};
 use crate::replica::{Acks, Answer};
 use crate::server::Server;
 use crate::shard::{Command, Machine, MachineFactory, Ticket};
@@ -29,25 +31,35 @@ pub(crate) const METADATA_TOPIC: &str = "__cluster_metadata";
 /// The metadata log's group.
 pub(crate) const METADATA_GROUP: GroupId = GroupId { topic_id: Uuid::nil(), partition: 0 };
 
-/// The only replica id that is not given by the metadata, since the metadata's own replica comes before it.
-const METADATA_REPLICA: u64 = 1;
-
 /// The metadata log as a partition. Its settings are not a user's to relax.
-pub(crate) fn metadata_partition(config: &Config, leader_epoch: i32) -> Arc<Partition> {
+pub(crate) fn metadata_partition(config: &Config, founding: &Founding, leader_epoch: i32) -> Arc<Partition> {
     let mut settings = TopicConfig::resolve(&Overrides::new(), config);
     settings.flush_messages = 1;
     settings.segment_bytes = 16 << 20;
     settings.min_insync_replicas = 1;
     settings.max_message_bytes = 64 << 20;
-    Arc::new(Partition::new(
-        METADATA_GROUP,
-        Str::from_static(METADATA_TOPIC),
-        METADATA_REPLICA,
-        0,
+    let founders: Vec<Replica> =
+        founding.founders.iter().map(|founder| Replica { id: founder.replica_id, node_id: founder.node_id }).collect();
+    let place = Place {
+        group: METADATA_GROUP,
+        topic: Str::from_static(METADATA_TOPIC),
+        node_id: config.node_id,
+        replica_id: founding.replica_id,
+        replicas: founders,
+        shard: 0,
         leader_epoch,
-        Arc::new(settings),
-    ))
+    };
+    Arc::new(Partition::new(place, Arc::new(settings)))
 }
+
+/// How long a change waits for the metadata group to have a leader.
+const LEADER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long whoever makes a topic waits for its leaders.
+const LED_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Between two looks for it.
+const LEADER_RETRY: Duration = Duration::from_millis(20);
 
 /// Gives the metadata group its state machine; other groups have none yet.
 pub(crate) fn machines(server: &Arc<Server>) -> MachineFactory {
@@ -93,9 +105,66 @@ impl Server {
     }
 
     async fn decide(&self, records: Vec<Record>) -> Result<Outcomes, (ErrorCode, String)> {
-        let payload = Batch::from(records).encode();
+        let index = self.at_leader(&peers::decide(Batch::from(records).encode())).await?;
+        self.outcomes(index).await.ok_or_else(not_taken)
+    }
+
+    /// Brings the image to what the cluster has decided by now. Tries until it can be had, or the broker stops.
+    pub(crate) async fn catch_up(&self) {
+        while !*self.stopping.borrow() {
+            match self.at_leader(&Asked::Decided(Decided {})).await {
+                Ok(index) => return self.applied_upto(index).await,
+                Err((_, reason)) => tracing::info!(%reason, "waiting for the metadata's leader"),
+            }
+        }
+    }
+
+    /// Has the metadata's leader do something, which may be this node; where there is none, it is waited for. What was lost on
+    /// its way is asked again: a record that was decided already changes nothing then.
+    async fn at_leader(&self, asked: &Asked) -> Result<u64, (ErrorCode, String)> {
+        let deadline = Instant::now() + LEADER_PATIENCE;
+        loop {
+            let done = match self.metadata.leader().0 {
+                NOBODY => Err((ErrorCode::NOT_CONTROLLER, "the metadata group has no leader".to_owned())),
+                leader if leader == self.node_id => self.lead(asked).await,
+                leader => self.peers.call(leader, asked.clone()).await,
+            };
+            match done {
+                Err((ErrorCode::NOT_CONTROLLER, _))
+                    if self.peers.is_clustered() && Instant::now() < deadline && !*self.stopping.borrow() =>
+                {
+                    tokio::time::sleep(LEADER_RETRY).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Answers another node.
+    pub(crate) async fn called(&self, called: Called) {
+        // Whoever asked may be gone.
+        let _ = called.reply.send(self.lead(&called.asked).await);
+    }
+
+    /// Does what only the metadata's leader may; the index is that of the entry to wait for.
+    async fn lead(&self, asked: &Asked) -> Result<u64, (ErrorCode, String)> {
+        match asked {
+            Asked::Decide(records) => {
+                // What can't be read would stop every node.
+                Batch::decode(records).map_err(|error| (ErrorCode::INVALID_REQUEST, error.to_string()))?;
+                self.append(records).await
+            }
+            Asked::Decided(_) => {
+                let decided = |replica: &crate::replica::Replica<Ticket>| replica.decided();
+                let seen = self.shard(&self.metadata).inspect(&self.metadata, decided).await;
+                seen.flatten().ok_or_else(not_taken)
+            }
+        }
+    }
+
+    async fn append(&self, payload: &[u8]) -> Result<u64, (ErrorCode, String)> {
         let mut builder = Builder::new(Compression::None, None);
-        builder.push(now_ms(), None, Some(&payload), &[]);
+        builder.push(now_ms(), None, Some(payload), &[]);
         let batch = builder.finish().map_err(|error| (ErrorCode::INVALID_REQUEST, error.to_string()))?;
         let header = BatchHeader::parse(&batch).map_err(|error| (ErrorCode::INVALID_REQUEST, error.to_string()))?;
         let (ticket, answer) = Ticket::new();
@@ -103,9 +172,31 @@ impl Server {
         let batch = BytesMut::from(batch);
         self.shard(&self.metadata).send(Command::Propose { partition, batch, header, acks: Acks::All, ticket });
         match answer.await {
-            Ok(Answer::Appended { index, .. }) => self.outcomes(index).ok_or_else(not_taken),
+            Ok(Answer::Appended { index, .. }) => Ok(index),
             Ok(Answer::Refused(code, reason)) => Err((code, reason)),
             _ => Err(not_taken()),
+        }
+    }
+
+    /// Waits for a while until it is known who leads a topic that was just made, so that the next question about it is answered.
+    pub(crate) async fn led(&self, topic: &str) {
+        let Some(topic) = self.image().topic(topic).filter(|_| self.peers.is_clustered()).cloned() else { return };
+        let deadline = Instant::now() + LED_PATIENCE;
+        for partition in 0..topic.partition_count() {
+            let group = GroupId { topic_id: topic.id, partition };
+            while self.leader_of(group).is_none() && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+    }
+
+    /// Begins a partition of this node: one that is alone is told to the others, one with replicas elsewhere is opened.
+    pub(crate) fn begin(&self, partition: &Arc<Partition>) {
+        if partition.is_replicated() {
+            drop(self.shard(partition).begin_open(partition));
+        } else if self.peers.is_clustered() {
+            let (leader, epoch) = partition.leader();
+            self.peers.observed.lead(partition.group, Observation { leader, epoch, in_sync: vec![leader] });
         }
     }
 }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::Error;
+use super::address::Address;
 use super::field::Field;
 use super::inert::INERT;
 use super::key::{Key, Kind, Unit, Update, int, long};
@@ -250,6 +251,18 @@ broker_keys! {
         "Size of a segment of `__consumer_offsets`.",
         "As Kafka: small, so that compaction is quick and there is little to load.";
 
+    leat_peer_listen: Option<Address> = "leat.peer.listen", Kind::Text, None, None, Start,
+        "Where the broker accepts other brokers: HOST:PORT. Port 0 takes a free one. A broker without it is alone.",
+        "A single broker needs none; with it, others can be added.";
+    leat_peer_advertised: Option<Address> = "leat.peer.advertised", Kind::Text, None, None, Start,
+        "The address that other brokers are told to connect to, where it differs from the one that is bound.",
+        "Not set: the bound address, which must then be no wildcard.";
+    leat_peer_secret: Option<String> = "leat.peer.secret", Kind::Password, None, None, Start,
+        "What every broker of the cluster has to know to be heard by the others.",
+        "Not set: any process that reaches the port is heard, so the port must be closed to strangers.";
+    leat_cluster: Vec<Address> = "leat.cluster", Kind::List, None, Some(""), Start,
+        "The first brokers of the cluster, as HOST:PORT of each one's `leat.peer.listen`, this one among them: the same list on each.",
+        "A broker without a list is a cluster of its own.";
     leat_shards: u32 = "leat.shards", Kind::Int(0, 1024), None, Some("0"), Start,
         "Threads that own connections and partitions; 0 is one per core.",
         "One thread per core never waits for another.";

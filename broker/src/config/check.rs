@@ -27,6 +27,17 @@ impl Config {
         if self.advertised_listeners.as_ref().is_some_and(|named| named.len() != self.listeners.len()) {
             return Err(self.wrong("advertised.listeners", "name as many as `listeners` has, in the same order"));
         }
+        if !self.leat_cluster.is_empty() && self.leat_peer_listen.is_none() {
+            return Err(
+                self.wrong("leat.cluster", "the others must be able to reach this broker; set leat.peer.listen too")
+            );
+        }
+        let reached = self.leat_peer_advertised.as_ref().or(self.leat_peer_listen.as_ref());
+        if reached.is_some_and(super::Address::is_wildcard) {
+            let problem =
+                "no broker could connect to a wildcard; set leat.peer.advertised to a host that the others reach";
+            return Err(self.wrong("leat.peer.listen", problem));
+        }
         for (name, zero) in [
             ("log.retention.ms", self.log_retention_ms == Some(0)),
             ("log.retention.minutes", self.log_retention_minutes == Some(0)),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::address::Address;
 use super::key::items;
 use super::listener::Listener;
 
@@ -63,6 +64,18 @@ impl Field for Vec<SocketAddr> {
 }
 
 impl Field for Vec<Listener> {
+    fn from_text(text: Option<&str>) -> Result<Self, String> {
+        items(text.unwrap_or_default()).map(str::parse).collect()
+    }
+}
+
+impl Field for Address {
+    fn from_text(text: Option<&str>) -> Result<Self, String> {
+        text.unwrap_or_default().parse()
+    }
+}
+
+impl Field for Vec<Address> {
     fn from_text(text: Option<&str>) -> Result<Self, String> {
         items(text.unwrap_or_default()).map(str::parse).collect()
     }

@@ -4,11 +4,12 @@
 //! ```text
 //! key        one row: name, type, range, unit, default, documentation
 //! broker     the broker's rows and Config        inert   Kafka's rows without meaning here
-//! topic      a topic's rows and TopicConfig      policy, listener, field   types of values
+//! topic      a topic's rows and TopicConfig      policy, listener, address, field   types of values
 //! settings   values by source, who wins          load, check   sources to Config
 //! render     `leat config`, docs/configuration.md
 //! ```
 
+mod address;
 pub mod broker;
 mod check;
 mod error;
@@ -24,6 +25,7 @@ mod settings;
 mod tests;
 pub mod topic;
 
+pub use address::Address;
 pub use broker::Config;
 pub use error::Error;
 pub use key::Key;

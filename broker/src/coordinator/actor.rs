@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use leat_protocol::ErrorCode;
 use leat_protocol::records::{self, BatchError, BatchHeader, Builder, Compression};
 use leat_storage::LogReader;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep, sleep_until};
 
 use super::{Machine, Now, Write};
@@ -79,6 +79,10 @@ impl<M: Machine> Actor<M> {
         loop {
             // Nothing is refused while the log is opened: a new one has nothing to load.
             self.shard.open(&self.partition).await;
+            if self.waits_to_lead() && !self.led(first.take()).await {
+                return;
+            }
+            let epoch = self.partition.leader_epoch();
             let machine = match self.load(begun).await {
                 Ok(Some(machine)) => machine,
                 Ok(None) => return,
@@ -91,11 +95,28 @@ impl<M: Machine> Actor<M> {
                     continue;
                 }
             };
-            match self.serve(machine, begun, first.take()).await {
+            match self.serve(machine, epoch, begun, first.take()).await {
                 Ended::Closed => return,
                 Ended::Lost => tracing::warn!(partition = %self.partition.folder(), "a coordinator is loaded again"),
             }
         }
+    }
+
+    fn waits_to_lead(&self) -> bool {
+        waits_to_lead(&self.partition)
+    }
+
+    /// Waits until this node leads and knows where the log ends; requests are for another node until then. False where nobody
+    /// can send any more.
+    async fn led(&mut self, first: Option<M::Request>) -> bool {
+        let (wakeup, partition) = (Arc::new(Notify::new()), self.partition.clone());
+        let _watch = partition.watch(&wakeup);
+        let led = async {
+            while waits_to_lead(&partition) {
+                wakeup.notified().await;
+            }
+        };
+        self.refusing(led, ErrorCode::NOT_COORDINATOR, first).await.is_some()
     }
 
     /// The machine as the log makes it; `None` where nobody asks for it any more.
@@ -151,11 +172,18 @@ impl<M: Machine> Actor<M> {
         }
     }
 
-    async fn serve(&mut self, mut machine: M, begun: Instant, first: Option<M::Request>) -> Ended {
+    /// Serves while this node leads in the epoch in which the log was read.
+    async fn serve(&mut self, mut machine: M, epoch: i32, begun: Instant, first: Option<M::Request>) -> Ended {
         let mut gathered: Vec<M::Request> = first.into_iter().collect();
         let mut writes = Vec::new();
         let mut in_flight: VecDeque<InFlight<M::Written>> = VecDeque::new();
+        let (changed, partition) = (Arc::new(Notify::new()), self.partition.clone());
+        let _watch = partition.is_replicated().then(|| partition.watch(&changed));
         loop {
+            if !partition.is_led_here() || partition.leader_epoch() != epoch {
+                gathered.drain(..).for_each(|request| M::refuse(request, ErrorCode::NOT_COORDINATOR));
+                return Ended::Lost;
+            }
             for request in gathered.drain(..) {
                 if self.partition.is_disk_full() && M::needs_room(&request) {
                     M::refuse(request, ErrorCode::COORDINATOR_NOT_AVAILABLE);
@@ -181,6 +209,7 @@ impl<M: Machine> Actor<M> {
                         return Ended::Closed;
                     }
                 }
+                () = changed.notified() => {}
                 () = sleep_until(wake.into()) => {}
             }
         }
@@ -188,6 +217,9 @@ impl<M: Machine> Actor<M> {
 
     /// Appends what the machine asks for. Writes share batches; a large one takes several, and is done with the last.
     fn append(&self, writes: &mut Vec<Write<M::Written>>, in_flight: &mut VecDeque<InFlight<M::Written>>) {
+        if writes.is_empty() {
+            return;
+        }
         let mut builder = new_batch();
         let mut then = Vec::new();
         for write in writes.drain(..) {
@@ -220,6 +252,10 @@ impl<M: Machine> Actor<M> {
         }
         Some(InFlight { answer, then })
     }
+}
+
+fn waits_to_lead(partition: &Partition) -> bool {
+    partition.state() == State::Open && !partition.is_settled()
 }
 
 fn new_batch() -> Builder {

@@ -92,7 +92,7 @@ impl Directory {
 }
 
 /// As Kafka: Java's hash of the string, without its sign.
-fn partition_of(group: &str, partitions: usize) -> usize {
+pub(crate) fn partition_of(group: &str, partitions: usize) -> usize {
     let hash = group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     // The one number without a positive twin counts as 0.
     let hash = if hash == i32::MIN { 0 } else { hash.unsigned_abs() };

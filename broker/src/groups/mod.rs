@@ -22,7 +22,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::directory::{Directory, OFFSETS_TOPIC};
+pub(crate) use self::directory::{Directory, OFFSETS_TOPIC, partition_of};
 pub(crate) use self::group::{Caller, Event, Join, Joined, Protocol, Reply, State, Sync, Synced};
 pub(crate) use self::machine::Groups;
 pub(crate) use self::offsets::Offsets;

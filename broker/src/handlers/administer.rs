@@ -7,9 +7,9 @@ use leat_protocol::header::RequestHeader;
 use leat_protocol::messages::describe_producers::ProducerState;
 use leat_protocol::messages::*;
 use leat_protocol::wire::Reader;
-use leat_protocol::{ApiKey, ErrorCode, Str, Uuid};
+use leat_protocol::{ApiKey, ErrorCode, Uuid};
 
-use super::admin::{self, Node, View};
+use super::admin::{self, View};
 use super::context::Context;
 use super::encode;
 use super::observed::Observed;
@@ -51,15 +51,13 @@ type Producers = HashMap<(Uuid, i32), Vec<ProducerState>>;
 fn seen_with<R>(context: &Context, producers: Producers, look: impl FnOnce(&View<'_>) -> R) -> R {
     let server = &context.server;
     let (image, config) = (server.image(), server.config());
-    let (host, port) = context.advertised();
-    let rack = config.broker_rack.clone().map(Str::from);
-    let nodes = [Node { id: server.node_id, host: host.into(), port: port.into(), rack }];
+    let nodes = context.nodes(&image);
     look(&View {
         image: &image,
         config: &config,
         cluster_id: &server.cluster_id,
         node_id: server.node_id,
-        controller_id: server.node_id,
+        controller_id: server.metadata.leader().0,
         nodes: &nodes,
         partitions: &Observed { server, producers },
         throttle_time_ms: context.throttle_ms(),
@@ -72,6 +70,9 @@ pub(super) async fn metadata(context: &Context, request: MetadataRequest, versio
     let create = |image: &_| admin::metadata::plan(image, &config, &request, &mut Uuid::new_v4);
     if !create(&server.image()).is_empty() {
         server.change_quietly(create).await;
+        for name in request.topics.iter().flatten().filter_map(|topic| topic.name.as_ref()) {
+            server.led(name).await;
+        }
     }
     seen(context, |view| admin::metadata::respond(view, version, &request))
 }
@@ -84,6 +85,9 @@ pub(super) async fn create_topics(
     let config = context.server.config();
     let plan = |image: &_| admin::create_topics::plan(image, &config, &request, &mut Uuid::new_v4);
     let mut response = context.server.change(plan).await;
+    for created in response.topics.iter().filter(|topic| !topic.error_code.is_err()) {
+        context.server.led(&created.name).await;
+    }
     response.throttle_time_ms = context.throttle_ms();
     response
 }
@@ -107,6 +111,9 @@ pub(super) async fn create_partitions(
 ) -> CreatePartitionsResponse {
     let config = context.server.config();
     let mut response = context.server.change(|image| admin::create_partitions::plan(image, &config, &request)).await;
+    for grown in response.results.iter().filter(|topic| !topic.error_code.is_err()) {
+        context.server.led(&grown.name).await;
+    }
     response.throttle_time_ms = context.throttle_ms();
     response
 }

@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use leat_protocol::header::RequestHeader;
 use leat_protocol::{ErrorCode, Str, Uuid};
+use leat_storage::GroupId;
 
+use super::admin::Node;
 use crate::fetch_session::SessionCache;
-use crate::partition::{Partition, State};
+use crate::metadata::Image;
+use crate::partition::{NOBODY, Partition, State};
 use crate::server::Server;
 
 /// A connection as its requests see it.
@@ -68,6 +71,24 @@ impl Context {
         }
     }
 
+    /// The brokers that live, each with the address for this connection's listener.
+    pub(crate) fn nodes(&self, image: &Image) -> Vec<Node> {
+        let alive = self.server.peers.alive();
+        let nodes = image.brokers().filter(|broker| alive.contains_key(&broker.node_id)).filter_map(|broker| {
+            let (host, port) = match broker.node_id == self.server.node_id {
+                true => self.advertised(),
+                false => {
+                    let named = broker.listeners.iter().find(|endpoint| *endpoint.name == *self.listener);
+                    let endpoint = named.or_else(|| broker.listeners.first())?;
+                    (endpoint.host.clone(), u16::try_from(endpoint.port).unwrap_or(0))
+                }
+            };
+            let rack = broker.rack.clone().map(Str::from);
+            Some(Node { id: broker.node_id, host: host.into(), port: port.into(), rack })
+        });
+        nodes.collect()
+    }
+
     /// The partition that a request names, opened and ready to serve.
     pub(crate) async fn partition(&self, named: &Named, index: i32) -> Result<Arc<Partition>, ErrorCode> {
         let partition = self.find(named, index)?;
@@ -75,6 +96,21 @@ impl Context {
             self.server.shard(&partition).open(&partition).await;
         }
         usable(&partition).map(|()| partition)
+    }
+
+    /// The same, of a partition that is led here and whose committed end is known.
+    pub(crate) async fn led(&self, named: &Named, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        let partition = self.partition(named, index).await?;
+        match (partition.is_led_here(), partition.is_settled()) {
+            (false, _) => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+            (true, false) => Err(ErrorCode::OFFSET_NOT_AVAILABLE),
+            (true, true) => Ok(partition),
+        }
+    }
+
+    /// Who leads a partition, to be told to a client that took this node for it.
+    pub(crate) fn current_leader(&self, group: GroupId) -> (i32, i32) {
+        self.server.leader_of(group).map_or((NOBODY, -1), |told| (told.leader, told.epoch))
     }
 
     /// The partition that a request names, opened or not.

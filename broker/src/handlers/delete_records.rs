@@ -32,7 +32,7 @@ pub(super) async fn handle(context: &Context, request: DeleteRecordsRequest, _ve
 }
 
 async fn delete(context: &Context, named: &Named, asked: &DeleteRecordsPartition) -> Result<i64, ErrorCode> {
-    let partition = context.partition(named, asked.partition_index).await?;
+    let partition = context.led(named, asked.partition_index).await?;
     if is_internal(&partition.topic) {
         return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
     }

@@ -20,10 +20,13 @@ use super::encode;
 use crate::clock::now_ms;
 use crate::fetch_session::{Read, TopicKey, failed};
 use crate::net::Reply;
-use crate::partition::{Partition, State};
+use crate::partition::{NOBODY, Partition, State};
 
 /// Ranges up to this size are copied: a read costs less than sending the file by itself.
 const COPIED_MAX: u32 = 16 << 10;
+
+/// First version whose clients may be sent to a follower.
+const FOLLOWERS_VERSION: i16 = 11;
 
 /// A long poll ends after this, whatever the client asks for.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
@@ -42,7 +45,7 @@ pub(super) async fn answer(context: &Context, header: &RequestHeader, body: Byte
             return encode(context, ApiKey::Fetch, version, header.correlation_id, &response);
         }
     };
-    let fetch = Fetch::open(context, &request, session.partitions()).await;
+    let fetch = Fetch::open(context, &request, version, session.partitions()).await;
     let (data, files) = fetch.wait_and_read().await;
     let mut response = session.respond(&mut context.sessions.borrow_mut(), data, now_ms());
     response.throttle_time_ms = context.throttle_ms();
@@ -63,6 +66,8 @@ struct Fetch<'a> {
     deadline: Instant,
     bytes_min: u64,
     bytes_max: u64,
+    /// The client knows that a follower may answer (KIP-392).
+    from_followers: bool,
     /// The client reads committed records only, and wants to be told of aborted ones: there are none.
     committed_only: bool,
 }
@@ -79,7 +84,7 @@ struct Pass {
 }
 
 impl<'a> Fetch<'a> {
-    async fn open(context: &'a Context, request: &FetchRequest, reads: &'a [Read]) -> Fetch<'a> {
+    async fn open(context: &'a Context, request: &FetchRequest, version: i16, reads: &'a [Read]) -> Fetch<'a> {
         let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(WAIT_MAX);
         let deadline = Instant::now() + wait;
         let find = |read: &'a Read| {
@@ -98,6 +103,7 @@ impl<'a> Fetch<'a> {
             deadline,
             bytes_min: u64::try_from(request.min_bytes).unwrap_or(0),
             bytes_max: u64::try_from(request.max_bytes).unwrap_or(0).min(bytes_max),
+            from_followers: version >= FOLLOWERS_VERSION,
             committed_only: request.isolation_level == 1,
         }
     }
@@ -179,7 +185,7 @@ impl<'a> Fetch<'a> {
         let mut data = failed(target.read.partition, error_code);
         let fenced = matches!(error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
         if let (true, Ok(partition)) = (fenced, &target.partition) {
-            let (leader_id, leader_epoch) = (self.context.server.node_id, partition.leader_epoch());
+            let (leader_id, leader_epoch) = self.context.current_leader(partition.group);
             data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch };
         }
         data
@@ -189,11 +195,18 @@ impl<'a> Fetch<'a> {
         if partition.state() != State::Open {
             super::context::usable(partition)?;
         }
+        if !partition.is_led_here() && (!self.from_followers || partition.leader().0 == NOBODY) {
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
         check_epoch(partition, read.current_leader_epoch)?;
         let (high_watermark, log_start_offset) = (partition.high_watermark(), partition.log_start());
         let end = partition.reader().map_or(0, |reader| reader.end_offset());
         if read.fetch_offset < log_start_offset || read.fetch_offset > end.max(high_watermark) {
-            return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
+            // A follower, or a leader that is new, may only not know yet.
+            return Err(match partition.is_settled() || read.fetch_offset < log_start_offset {
+                true => ErrorCode::OFFSET_OUT_OF_RANGE,
+                false => ErrorCode::OFFSET_NOT_AVAILABLE,
+            });
         }
         let (mut records, mut count) = (Records::default(), 0);
         let left = self.bytes_max.saturating_sub(pass.bytes);

@@ -76,7 +76,7 @@ async fn find(
     if version < since_version(asked.timestamp) || asked.timestamp < EARLIEST_PENDING_UPLOAD {
         return Err(ErrorCode::UNSUPPORTED_VERSION);
     }
-    let partition = context.partition(named, asked.partition_index).await?;
+    let partition = context.led(named, asked.partition_index).await.map_err(|code| told(code, version))?;
     check_epoch(&partition, asked.current_leader_epoch)?;
     let end = partition.high_watermark();
     let at = |offset: i64| {
@@ -90,6 +90,14 @@ async fn find(
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(None),
         MAX_TIMESTAMP => search(context, &partition, None, end).await,
         timestamp => search(context, &partition, Some(timestamp), end).await,
+    }
+}
+
+/// OFFSET_NOT_AVAILABLE came with version 5 (KIP-207).
+fn told(code: ErrorCode, version: i16) -> ErrorCode {
+    match code {
+        ErrorCode::OFFSET_NOT_AVAILABLE if version < 5 => ErrorCode::LEADER_NOT_AVAILABLE,
+        code => code,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use leat_protocol::messages::describe_producers::ProducerState;
 use leat_protocol::{ErrorCode, Str, Uuid};
+use leat_storage::GroupId;
 
 use super::admin::{Leadership, LogFolder, LogSize, PartitionInfo};
 use super::context::usable;
@@ -26,13 +27,21 @@ impl Observed<'_> {
 
 impl PartitionInfo for Observed<'_> {
     fn leadership(&self, topic: &Topic, partition: i32) -> Option<Leadership> {
-        let partition = self.partition(topic.id, partition)?;
-        let node_id = self.server.node_id;
-        if partition.state() == State::Offline {
+        let decided = topic.partition(partition)?;
+        let told = self.server.leader_of(GroupId { topic_id: topic.id, partition })?;
+        let alive = self.server.peers.alive();
+        let own = self.partition(topic.id, partition);
+        let failed_here = own.is_some_and(|partition| partition.state() == State::Offline);
+        let offline = |node: &i32| !alive.contains_key(node) || (*node == self.server.node_id && failed_here);
+        if offline(&told.leader) {
             return None;
         }
-        let leader_epoch = partition.leader_epoch();
-        Some(Leadership { leader_id: node_id, leader_epoch, isr: vec![node_id], offline: Vec::new() })
+        Some(Leadership {
+            leader_id: told.leader,
+            leader_epoch: told.epoch,
+            isr: told.in_sync.into_iter().filter(|node| !offline(node)).collect(),
+            offline: decided.nodes().into_iter().filter(offline).collect(),
+        })
     }
 
     fn log_size(&self, topic: &Topic, partition: i32) -> Option<LogSize> {
@@ -57,6 +66,9 @@ impl PartitionInfo for Observed<'_> {
     fn producers(&self, topic_id: Uuid, partition: i32) -> Result<Vec<ProducerState>, ErrorCode> {
         let found = self.partition(topic_id, partition).ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?;
         usable(&found)?;
+        if !found.is_led_here() {
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
         Ok(self.producers.get(&(topic_id, partition)).cloned().unwrap_or_default())
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn handle(
 }
 
 async fn find(context: &Context, named: &Named, asked: &OffsetForLeaderPartition) -> Result<(i32, i64), ErrorCode> {
-    let partition = context.partition(named, asked.partition).await?;
+    let partition = context.led(named, asked.partition).await?;
     check_epoch(&partition, asked.current_leader_epoch)?;
     let end = partition.high_watermark();
     if asked.leader_epoch == partition.leader_epoch() {

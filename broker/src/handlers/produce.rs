@@ -287,9 +287,9 @@ fn answered(
         Some(Ok(Answer::Duplicate { base_offset, timestamp })) => appended(base_offset, timestamp),
         Some(Ok(Answer::Refused(code, reason))) => refused(index, Refusal::new(code, reason)),
         Some(Ok(Answer::NotLeader) | Err(_)) => PartitionProduceResponse {
-            current_leader: LeaderIdAndEpoch {
-                leader_id: context.server.node_id,
-                leader_epoch: partition.leader_epoch(),
+            current_leader: {
+                let (leader_id, leader_epoch) = context.current_leader(partition.group);
+                LeaderIdAndEpoch { leader_id, leader_epoch }
             },
             ..refused(index, not_served(partition))
         },

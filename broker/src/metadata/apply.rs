@@ -83,7 +83,11 @@ impl Image {
 
     fn create_topic(&mut self, record: &TopicCreated) -> Result<Outcome, Refusal> {
         let id = topic_id(&record.id)?;
-        if self.topics.contains_key(record.name.as_str()) {
+        if let Some(topic) = self.topics.get(record.name.as_str()) {
+            if topic.id == id {
+                // The proposer did not hear that it was decided, and proposed it again.
+                return Ok(Outcome::Done);
+            }
             return Err(Refusal::TopicExists(record.name.clone()));
         }
         if id.is_nil() || self.names.contains_key(&id) {
@@ -153,8 +157,8 @@ impl Image {
     }
 
     fn register_broker(&mut self, record: &BrokerRegistered) -> Outcome {
-        let BrokerRegistered { node_id, listeners, rack } = record.clone();
-        self.brokers.insert(node_id, Arc::new(Broker { node_id, listeners, rack }));
+        let BrokerRegistered { node_id, listeners, rack, peer, folder } = record.clone();
+        self.brokers.insert(node_id, Arc::new(Broker { node_id, listeners, rack, peer, folder }));
         Outcome::Done
     }
 

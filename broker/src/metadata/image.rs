@@ -19,6 +19,10 @@ pub struct Broker {
     pub listeners: Vec<Endpoint>,
     /// Its rack.
     pub rack: Option<String>,
+    /// Where other brokers connect to, as `host:port`; empty for a broker that is alone.
+    pub peer: String,
+    /// The id of its data folder: 16 bytes, or none.
+    pub folder: Vec<u8>,
 }
 
 /// The state of the cluster.

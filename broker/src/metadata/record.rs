@@ -156,6 +156,12 @@ pub struct BrokerRegistered {
     /// Its rack, where it has one.
     #[prost(string, optional, tag = "3")]
     pub rack: Option<String>,
+    /// Where other brokers connect to, as `host:port`; empty for a broker that is alone.
+    #[prost(string, tag = "4")]
+    pub peer: String,
+    /// The id of its data folder: 16 bytes, or none.
+    #[prost(bytes = "vec", tag = "5")]
+    pub folder: Vec<u8>,
 }
 
 /// An address of a broker.

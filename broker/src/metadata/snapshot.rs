@@ -137,8 +137,8 @@ impl Image {
             image.names.insert(topic.id, topic.name.clone());
             image.topics.insert(topic.name.clone(), Arc::new(topic));
         }
-        for BrokerRegistered { node_id, listeners, rack } in body.brokers {
-            image.brokers.insert(node_id, Arc::new(Broker { node_id, listeners, rack }));
+        for BrokerRegistered { node_id, listeners, rack, peer, folder } in body.brokers {
+            image.brokers.insert(node_id, Arc::new(Broker { node_id, listeners, rack, peer, folder }));
         }
         for BrokerConfigs { node_id, configs } in body.broker_configs {
             image.broker_configs.insert(node_id, Arc::new(overrides(configs)));
@@ -207,8 +207,8 @@ fn topic_from(body: TopicBody) -> Result<Topic, Error> {
 }
 
 fn broker_body(broker: &Broker) -> BrokerRegistered {
-    let Broker { node_id, listeners, rack } = broker.clone();
-    BrokerRegistered { node_id, listeners, rack }
+    let Broker { node_id, listeners, rack, peer, folder } = broker.clone();
+    BrokerRegistered { node_id, listeners, rack, peer, folder }
 }
 
 fn entries(configs: &Overrides) -> Vec<ConfigEntry> {

@@ -57,7 +57,13 @@ fn records_have_these_bytes() {
 #[test]
 fn a_snapshot_has_these_bytes() {
     let image = applied(&[
-        Kind::BrokerRegistered(BrokerRegistered { node_id: 3, listeners: vec![], rack: None }).into(),
+        Kind::BrokerRegistered(BrokerRegistered {
+            node_id: 3,
+            listeners: vec![],
+            rack: None,
+            ..BrokerRegistered::default()
+        })
+        .into(),
         Kind::ProducerIdsAllocated(ProducerIdsAllocated { node_id: 3, count: 10 }).into(),
     ]);
     let bytes = image.to_snapshot();
@@ -188,7 +194,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         .into()),
         (0i32..3, proptest::option::of("[a-z]{1,3}")).prop_map(|(node_id, rack)| {
             let listeners = vec![Endpoint { name: "PLAINTEXT".into(), host: "h".into(), port: 9092 }];
-            Kind::BrokerRegistered(BrokerRegistered { node_id, listeners, rack }).into()
+            Kind::BrokerRegistered(BrokerRegistered { node_id, listeners, rack, ..BrokerRegistered::default() }).into()
         }),
         ("[a-c]", 0u32..3).prop_map(|(name, level)| Kind::FeatureSet(FeatureSet { name, level }).into()),
     ]

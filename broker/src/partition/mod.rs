@@ -5,18 +5,19 @@
 mod registry;
 mod waiters;
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use leat_protocol::Str;
 use leat_storage::{GroupId, LogReader};
 
-pub(crate) use self::registry::Registry;
+pub(crate) use self::registry::{Registry, Topic};
 pub(crate) use self::waiters::{Registration, Wakeup};
 
 use self::waiters::Waiters;
 use crate::config::TopicConfig;
+use crate::metadata::Replica;
 use crate::metrics::Traffic;
 
 /// How far a partition is on its way.
@@ -32,6 +33,21 @@ pub(crate) enum State {
     Deleted,
 }
 
+/// Stands for no leader, as in Kafka.
+pub(crate) const NOBODY: i32 = -1;
+
+/// What a partition of this node is from the beginning.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) group: GroupId,
+    pub(crate) topic: Str,
+    pub(crate) node_id: i32,
+    pub(crate) replica_id: u64,
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) shard: usize,
+    pub(crate) leader_epoch: i32,
+}
+
 /// One partition of a topic, as seen from any thread.
 #[derive(Debug)]
 pub(crate) struct Partition {
@@ -39,13 +55,19 @@ pub(crate) struct Partition {
     pub(crate) topic: Str,
     /// Given by the metadata once per placement, at least 1.
     pub(crate) replica_id: u64,
+    /// This node.
+    node_id: i32,
+    /// Who holds it, the preferred leader first: the group's first members, as its log does not say.
+    replicas: Vec<Replica>,
     /// The shard that owns the replica.
     pub(crate) shard: usize,
     config: ArcSwap<TopicConfig>,
     state: AtomicU8,
     high_watermark: AtomicI64,
     log_start: AtomicI64,
-    leader_epoch: AtomicI32,
+    /// Whoever leads, and its epoch, in one word so that they are read together.
+    leadership: AtomicU64,
+    settled: AtomicBool,
     disk_full: AtomicBool,
     reader: OnceLock<LogReader>,
     offline: ArcSwapOption<String>,
@@ -54,24 +76,22 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(crate) fn new(
-        group: GroupId,
-        topic: Str,
-        replica_id: u64,
-        shard: usize,
-        leader_epoch: i32,
-        config: Arc<TopicConfig>,
-    ) -> Partition {
+    pub(crate) fn new(place: Place, config: Arc<TopicConfig>) -> Partition {
+        let Place { group, topic, node_id, replica_id, replicas, shard, leader_epoch } = place;
+        let leader = if replicas.len() == 1 { replicas[0].node_id } else { NOBODY };
         Partition {
             group,
             topic,
             replica_id,
+            node_id,
+            replicas,
             shard,
             config: ArcSwap::new(config),
             state: AtomicU8::new(State::Closed as u8),
             high_watermark: AtomicI64::new(0),
             log_start: AtomicI64::new(0),
-            leader_epoch: AtomicI32::new(leader_epoch),
+            leadership: AtomicU64::new(pack(leader, leader_epoch)),
+            settled: AtomicBool::new(leader == node_id),
             disk_full: AtomicBool::new(false),
             reader: OnceLock::new(),
             offline: ArcSwapOption::empty(),
@@ -140,12 +160,48 @@ impl Partition {
         self.log_start.store(offset, Ordering::Release);
     }
 
-    pub(crate) fn leader_epoch(&self) -> i32 {
-        self.leader_epoch.load(Ordering::Acquire)
+    pub(crate) fn replicas(&self) -> &[Replica] {
+        &self.replicas
     }
 
-    pub(crate) fn set_leader_epoch(&self, epoch: i32) {
-        self.leader_epoch.store(epoch, Ordering::Release);
+    /// The node that holds a replica of it.
+    pub(crate) fn node_of(&self, replica_id: u64) -> Option<i32> {
+        self.replicas.iter().find(|replica| replica.id == replica_id).map(|replica| replica.node_id)
+    }
+
+    /// Whether it has replicas on other nodes.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.replicas.len() > 1
+    }
+
+    /// The node that leads and its epoch, as this node knows it; [`NOBODY`] while nobody does.
+    pub(crate) fn leader(&self) -> (i32, i32) {
+        unpack(self.leadership.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        self.leader().1
+    }
+
+    /// Whether this node leads it.
+    pub(crate) fn is_led_here(&self) -> bool {
+        self.leader().0 == self.node_id
+    }
+
+    /// Whether this node leads it and knows where its committed log ends.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire) && self.is_led_here()
+    }
+
+    /// Who waits for the partition is woken by another leader too. True where something is different now.
+    pub(crate) fn set_leader(&self, node: i32, epoch: i32, settled: bool) -> bool {
+        let before = self.leadership.swap(pack(node, epoch), Ordering::AcqRel);
+        let changed = before != pack(node, epoch);
+        let changed = self.settled.swap(settled, Ordering::AcqRel) != settled || changed;
+        if changed {
+            self.waiters.wake();
+        }
+        changed
     }
 
     /// Whether the disk had no room for the last write. Reads go on.
@@ -171,4 +227,13 @@ impl Partition {
     pub(crate) fn watch(self: &Arc<Self>, wakeup: &Wakeup) -> Registration {
         self.waiters.register(self, wakeup)
     }
+}
+
+fn pack(node: i32, epoch: i32) -> u64 {
+    u64::from(node.cast_unsigned()) << 32 | u64::from(epoch.cast_unsigned())
+}
+
+fn unpack(packed: u64) -> (i32, i32) {
+    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0).cast_signed();
+    (half(packed >> 32), half(packed))
 }

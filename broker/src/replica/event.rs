@@ -18,9 +18,8 @@ pub(crate) enum Acks {
     All,
 }
 
-/// Something that happened. Messages and reads come from peers, which so far only the simulation has. `T` is the caller's name for a proposal, handed back with its answer.
+/// Something that happened. `T` is the caller's name for a proposal, handed back with its answer.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "a group of one exchanges no messages and reads nothing for peers"))]
 pub(crate) enum Event<T> {
     /// A validated batch to number and append. The buffer is patched in place.
     Propose { batch: BytesMut, header: BatchHeader, acks: Acks, token: T },
@@ -30,6 +29,14 @@ pub(crate) enum Event<T> {
     Message(Box<Message>),
     /// Time went on by one tick.
     Tick,
+    /// Replicas of the group whose nodes are down, all of them.
+    Down { replicas: Vec<u64> },
+    /// The node of the group's leader has ended. One of the others is the first to campaign.
+    LeaderLost { first: bool },
+    /// This replica should lead, and nobody is known to.
+    Campaign,
+    /// Another replica should lead instead of this one.
+    Transfer { to: u64 },
     /// The write of this number is in the file.
     Written { ready: u64 },
     /// The write of this number, and all before it, are on stable storage.

@@ -44,7 +44,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<ConfState> {
     (!members.voters.is_empty()).then_some(members)
 }
 
-/// A group with one member.
-pub(crate) fn sole(replica_id: u64) -> ConfState {
-    ConfState { voters: vec![replica_id], ..ConfState::default() }
+/// A group with these voters.
+pub(crate) fn of(voters: impl Iterator<Item = u64>) -> ConfState {
+    ConfState { voters: voters.collect(), ..ConfState::default() }
 }

@@ -17,6 +17,7 @@ mod membership;
 mod pending;
 mod persist;
 mod propose;
+mod quiet;
 #[cfg(test)]
 mod sim;
 mod store;
@@ -27,15 +28,16 @@ use bytes::Bytes;
 use leat_protocol::records::entry;
 use leat_storage::{Ballot, Checkpoint, Epoch};
 use raft::eraftpb::{ConfState, HardState, Message};
-use raft::{RawNode, StateRole};
+use raft::{ProgressState, RawNode, StateRole};
 
 pub(crate) use self::event::{Acks, Answer, Applied, Effects, Event, Write};
 pub(crate) use self::frame::describe_recovered;
-pub(crate) use self::membership::{decode as decode_membership, sole as sole_member};
+pub(crate) use self::membership::{decode as decode_membership, of as members};
 pub(crate) use self::store::{Held, ReadRequest};
 
 use self::frame::from_log;
 use self::pending::Pending;
+use self::quiet::Heartbeat;
 use self::store::{Store, StoreStart};
 use crate::producers::ProducerState;
 
@@ -102,6 +104,11 @@ pub(crate) struct Replica<T> {
     on_commit: Pending<T>,
     on_applied: Pending<T>,
     high_watermark: i64,
+    /// Leads, and an entry of its own term is committed: only then it knows where the committed log ends.
+    settled: bool,
+    asleep: bool,
+    /// Replicas on nodes that are down.
+    down: Vec<u64>,
 }
 
 impl<T> std::fmt::Debug for Replica<T> {
@@ -164,6 +171,9 @@ impl<T> Replica<T> {
             on_commit: Pending::default(),
             on_applied: Pending::default(),
             high_watermark: start.applied_end_offset,
+            settled: false,
+            asleep: false,
+            down: Vec::new(),
         })
     }
 
@@ -182,6 +192,11 @@ impl<T> Replica<T> {
         self.node.raft.state == StateRole::Leader
     }
 
+    /// The last entry that is decided, as a leader knows it once it has decided something itself.
+    pub(crate) fn decided(&self) -> Option<u64> {
+        self.is_settled().then_some(self.node.raft.raft_log.committed)
+    }
+
     pub(crate) fn producers(&self) -> &ProducerState {
         &self.producers
     }
@@ -194,9 +209,26 @@ impl<T> Replica<T> {
         self.node.raft.raft_log.applied
     }
 
-    /// Whether time matters to this replica. One that is alone or at rest needs no ticks.
-    pub(crate) fn wants_ticks(&self) -> bool {
-        !self.is_alone()
+    /// The replica that leads, as far as this one knows; 0 is nobody. A group's only voter counts as its leader also before
+    /// it has campaigned, since nobody else can be.
+    pub(crate) fn leader(&self) -> u64 {
+        if self.is_alone() { self.node.raft.id } else { self.node.raft.leader_id }
+    }
+
+    /// Whether the leader knows where the committed log ends.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled || self.is_alone()
+    }
+
+    /// Replicas that follow closely and this one, while it leads.
+    pub(crate) fn in_sync(&self) -> impl Iterator<Item = u64> {
+        let raft = &self.node.raft;
+        let last = raft.raft_log.last_index();
+        let follows = move |&(id, progress): &(&u64, &raft::Progress)| {
+            let close = progress.state == ProgressState::Replicate || progress.matched == last;
+            *id == raft.id || (close && !self.down.contains(id))
+        };
+        raft.prs().iter().filter(follows).map(|(id, _)| *id)
     }
 
     /// The state at the applied index, for the checkpoint. `machine` is the encoded state above, producers otherwise.
@@ -219,11 +251,34 @@ impl<T> Replica<T> {
     /// Takes one event in. Effects of several events are gathered; `flush` completes them.
     pub(crate) fn step(&mut self, event: Event<T>, effects: &mut Effects<T>) {
         match event {
-            Event::Propose { batch, header, acks, token } => self.propose(batch, &header, acks, token, effects),
-            Event::Control { kind, payload, token } => self.control(kind, &payload, token, effects),
+            Event::Propose { batch, header, acks, token } => {
+                self.wake();
+                self.propose(batch, &header, acks, token, effects);
+            }
+            Event::Control { kind, payload, token } => {
+                self.wake();
+                self.control(kind, &payload, token, effects);
+            }
             Event::Message(message) => self.message(*message, effects),
             Event::Tick => {
                 self.node.tick();
+                self.flush(effects);
+                self.rest(effects);
+            }
+            Event::Down { replicas } => {
+                self.set_down(replicas);
+                self.flush(effects);
+            }
+            Event::LeaderLost { first } => self.leader_lost(first, effects),
+            Event::Campaign => {
+                self.wake();
+                // raft refuses only where it leads already.
+                let _ = self.node.campaign();
+                self.flush(effects);
+            }
+            Event::Transfer { to } => {
+                self.wake();
+                self.node.transfer_leader(to);
                 self.flush(effects);
             }
             Event::Written { ready } => self.on_written(ready, effects),
@@ -256,7 +311,8 @@ impl<T> Replica<T> {
             let messages = ready.take_persisted_messages();
             self.unpersisted.push_back(Unpersisted { number, last_index, writes, messages });
             if writes {
-                let relaxed = self.settings.relaxed && ballot.is_none();
+                // A follower's sync is what the others wait for.
+                let relaxed = self.settings.relaxed && ballot.is_none() && self.is_alone();
                 effects.writes.push(Write { ready: number, ballot, truncate_from, frames, relaxed });
             }
             // 5. What is committed is applied.
@@ -280,9 +336,14 @@ impl<T> Replica<T> {
             tracing::warn!(from = message.from, %refusal, "message from a replica refused");
             return;
         }
+        self.wake();
+        let last = Heartbeat::last(&message);
         // A message from a member that has left is not an error.
         let _ = self.node.step(message);
         self.flush(effects);
+        if let Some(last) = last {
+            self.rest_after(&last, effects);
+        }
     }
 
     fn on_read(&mut self, request: ReadRequest, frames: &[Bytes], effects: &mut Effects<T>) {

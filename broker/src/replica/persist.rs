@@ -47,11 +47,24 @@ impl<T> Replica<T> {
             index = index.max(self.written_by_majority());
         }
         // A new leader reports nothing before an entry of its own term is committed.
-        let settled = !self.is_leader() || log.term(log.committed).is_ok_and(|term| term == self.node.raft.term);
-        if settled || self.is_alone() {
+        self.settled = self.is_leader() && log.term(log.committed).is_ok_and(|term| term == self.node.raft.term);
+        if self.settled || !self.is_leader() || self.is_alone() {
             self.high_watermark = self.high_watermark.max(self.node.store().end_offset_at(index));
         }
-        self.on_commit.reach(index, &mut effects.answers);
+        self.on_commit.reach(index.min(self.on_enough_replicas()), &mut effects.answers);
+    }
+
+    /// The highest index that as many voters hold as `min.insync.replicas` asks for, where that is more than a majority.
+    fn on_enough_replicas(&self) -> u64 {
+        let voters = &self.node.store().membership().voters;
+        let wanted = self.settings.insync_min.min(voters.len());
+        if wanted <= voters.len() / 2 + 1 {
+            return u64::MAX;
+        }
+        let progress = |voter: &u64| self.node.raft.prs().get(*voter).map_or(0, |progress| progress.matched);
+        let mut matched: Vec<u64> = voters.iter().map(progress).collect();
+        matched.sort_unstable();
+        matched[voters.len() - wanted]
     }
 
     /// The highest index that a majority of the voters has written.
@@ -64,13 +77,24 @@ impl<T> Replica<T> {
         written.len().checked_sub(majority).map_or(0, |at| written[at])
     }
 
+    /// Lets go of payloads that nobody is likely to ask for: of what every follower has, and of what is beyond the budget.
     pub(super) fn release(&mut self) {
-        let applied = self.applied();
-        let keep = self.settings.applies_records || !self.is_alone();
-        let (upto, budget) = match keep {
-            false => (self.written.get(&self.node.raft.id).copied().unwrap_or_default(), 0),
-            true => (self.synced.min(applied), self.settings.tail_bytes_max),
-        };
+        let (applied, alone) = (self.applied(), self.is_alone());
+        let written = self.written.get(&self.node.raft.id).copied().unwrap_or_default();
+        let mut upto = if alone { written } else { self.synced.min(applied) };
+        if self.settings.applies_records {
+            upto = upto.min(self.synced).min(applied);
+        }
+        let budget = self.settings.tail_bytes_max;
+        let everywhere = if self.is_leader() && !alone { self.replicated() } else { u64::MAX };
+        self.node.mut_store().release(upto.min(everywhere), applied, 0);
         self.node.mut_store().release(upto, applied, budget);
+    }
+
+    /// The last entry that every follower has which is up.
+    fn replicated(&self) -> u64 {
+        let raft = &self.node.raft;
+        let up = raft.prs().iter().filter(|(id, _)| !self.down.contains(id));
+        up.map(|(_, progress)| progress.matched).min().unwrap_or(0)
     }
 }

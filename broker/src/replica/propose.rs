@@ -25,7 +25,7 @@ impl<T> Replica<T> {
         };
         let voters = self.node.store().membership().voters.len();
         // More than there are replicas counts as all of them (KIP-966).
-        let (wanted, in_sync) = (self.settings.insync_min.min(voters), self.in_sync());
+        let (wanted, in_sync) = (self.settings.insync_min.min(voters), self.in_sync().count());
         if acks == Acks::All && wanted > in_sync {
             let reason = format!("{wanted} in-sync replicas are asked for, there are {in_sync}");
             effects.answers.push((token, Answer::Refused(ErrorCode::NOT_ENOUGH_REPLICAS, reason)));
@@ -84,14 +84,6 @@ impl<T> Replica<T> {
             self.flush(effects);
         }
         self.leading
-    }
-
-    /// Voters that have been heard of since the last check of the quorum, and this one.
-    pub(super) fn in_sync(&self) -> usize {
-        let own = self.node.raft.id;
-        let voters = self.node.store().membership().voters.iter();
-        let heard = |voter: &u64| self.node.raft.prs().get(*voter).is_some_and(|progress| progress.recent_active);
-        voters.filter(|&&voter| voter == own || heard(&voter)).count()
     }
 
     pub(super) fn wait(&mut self, index: u64, acks: Acks, token: T, answer: Answer) {

@@ -36,7 +36,6 @@ pub(crate) struct Held {
 
 /// A range that raft wanted to send and the tail no longer has.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "who carries a read out needs all of it; a group of one has none"))]
 pub(crate) struct ReadRequest {
     pub(crate) first: u64,
     pub(crate) until: u64,

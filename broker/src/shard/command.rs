@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use leat_protocol::records::BatchHeader;
-use leat_storage::Swap;
+use leat_storage::{GroupId, Swap};
+use raft::eraftpb::Message;
 use tokio::sync::{mpsc, oneshot};
 
 use super::open::Opened;
 use crate::disk::{Done, Slot};
 use crate::net::Permit;
 use crate::partition::{Partition, State};
-use crate::replica::{Acks, Answer, Replica};
+use crate::peers::Alive;
+use crate::replica::{Acks, Answer, ReadRequest, Replica};
 
 /// Who waits for a proposal. Holds the request's share of memory until it is answered.
 #[derive(Debug, Default)]
@@ -78,6 +80,22 @@ pub(crate) enum Command {
     Delete {
         partition: Arc<Partition>,
     },
+    /// A message from another replica of the group.
+    Peer {
+        partition: Arc<Partition>,
+        message: Box<Message>,
+    },
+    /// Entries that raft wanted to send; `None` where they can't be had.
+    Read {
+        slot: Slot,
+        group: GroupId,
+        request: ReadRequest,
+        frames: Option<Vec<Bytes>>,
+    },
+    /// Which nodes live.
+    Nodes(Arc<Alive>),
+    /// Other nodes should lead everything that is led here.
+    Evacuate,
     Opened {
         slot: Slot,
         result: Box<Result<Opened, String>>,

@@ -7,11 +7,14 @@ use leat_storage::GroupId;
 
 /// Memory that is a function of a log.
 pub(crate) trait Machine: Send {
-    /// Takes up the saved state. An error takes the partition offline.
-    fn restore(&mut self, state: &[u8]) -> Result<(), String>;
+    /// Takes up the saved state, which is that after entry `applied`. An error takes the partition offline.
+    fn restore(&mut self, state: &[u8], applied: u64) -> Result<(), String>;
 
     /// Applies a committed batch, once each, in order.
     fn apply(&mut self, index: u64, batch: &Bytes);
+
+    /// Everything up to an entry is applied, of which those without records said nothing.
+    fn reach(&mut self, index: u64);
 
     /// The whole state, for the checkpoint.
     fn save(&self) -> Bytes;

@@ -16,8 +16,9 @@ mod owned;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use leat_storage::{Env, GroupId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,15 +28,19 @@ pub(crate) use self::machine::{Machine, MachineFactory};
 pub(crate) use self::open::log_config;
 
 use self::open::Opened;
-use self::owned::{Owned, Phase};
+use self::owned::{Hands, Owned, Phase};
 use crate::clock::now_ms;
 use crate::disk::{Ballots, Done, Job, Pool, Slot, Writer};
 use crate::metrics::Metrics;
 use crate::partition::{Partition, State};
-use crate::replica::{Answer, Event, trim_payload};
+use crate::peers::{Alive, Links, Peers};
+use crate::replica::{Answer, Event, ReadRequest, trim_payload};
 
 /// Commands taken from the inbox before the replicas they touched are flushed.
 const GATHER_MAX: usize = 512;
+
+/// How often leaders other than the preferred ones are looked at; one that came back is given this long before it leads.
+const BALANCE_EVERY: Duration = Duration::from_secs(10);
 
 /// What a shard shares with the others.
 #[derive(Clone)]
@@ -52,6 +57,7 @@ pub(crate) struct Surroundings {
     pub(crate) machines: MachineFactory,
     pub(crate) deleting: Arc<Deleting>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) peers: Arc<Peers>,
 }
 
 pub(crate) struct Shard {
@@ -63,6 +69,10 @@ pub(crate) struct Shard {
     free: Vec<Slot>,
     by_group: HashMap<GroupId, Slot>,
     dirty: Vec<Slot>,
+    links: Links,
+    alive: Arc<Alive>,
+    /// When leaders were last looked at, and who lived then.
+    balanced: (Instant, Arc<Alive>),
 }
 
 impl Shard {
@@ -83,6 +93,9 @@ impl Shard {
         )?;
         let handle = ShardHandle::new(sender.clone());
         let shard = Shard {
+            links: Links::new(around.peers.clone(), id),
+            alive: around.peers.alive(),
+            balanced: (Instant::now(), around.peers.alive()),
             around,
             writer,
             done: sender,
@@ -100,7 +113,7 @@ impl Shard {
         let mut gathered = Vec::with_capacity(GATHER_MAX);
         let mut ticks = tokio::time::interval(Duration::from_millis(100));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut ticking = false;
+        let ticking = self.around.peers.is_clustered();
         let mut stopping: Option<oneshot::Sender<()>> = None;
         loop {
             tokio::select! {
@@ -130,7 +143,6 @@ impl Shard {
                 }
             }
             self.flush();
-            ticking = self.slots.iter().flatten().any(Owned::wants_ticks);
         }
     }
 
@@ -157,6 +169,12 @@ impl Shard {
             Command::Swap { partition, swap, done } => {
                 self.with_open(&partition, Command::Swap { partition: partition.clone(), swap, done });
             }
+            Command::Peer { partition, message } => {
+                self.with_open(&partition, Command::Peer { partition: partition.clone(), message });
+            }
+            Command::Read { slot, group, request, frames } => self.read(slot, group, request, frames),
+            Command::Nodes(alive) => self.nodes(alive),
+            Command::Evacuate => self.evacuate(),
             Command::Configure { partition } => self.configure(&partition),
             Command::Delete { partition } => self.delete(&partition),
             Command::Opened { slot, result } => self.opened(slot, *result),
@@ -199,16 +217,20 @@ impl Shard {
 
     fn opened(&mut self, slot: Slot, result: Result<Opened, String>) {
         let Some(owned) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
+        let mut hands = Hands { writer: &self.writer, around: &self.around, links: &mut self.links, done: &self.done };
         let waiting = owned.take_waiting();
         if owned.partition.state() == State::Deleted {
             match result {
-                Ok(opened) => owned.begin(slot, opened, &self.around, &self.writer),
+                Ok(opened) => owned.begin(slot, opened, &mut hands),
                 Err(_) => owned.phase = Phase::Offline,
             }
             return owned.delete(slot, &self.writer);
         }
         match result {
-            Ok(opened) => owned.begin(slot, opened, &self.around, &self.writer),
+            Ok(opened) => {
+                owned.begin(slot, opened, &mut hands);
+                owned.join(&self.alive);
+            }
             Err(reason) => {
                 tracing::error!(partition = %owned.partition.folder(), %reason, "partition is offline");
                 owned.set_offline(&reason);
@@ -236,6 +258,7 @@ impl Shard {
             }
             Command::Checkpoint { saved, .. } => owned.save_checkpoint(slot, &self.writer, Some(saved)),
             Command::Swap { swap, done, .. } => self.writer.send(Job::Swap { slot, swap, done }),
+            Command::Peer { message, .. } => owned.step(Event::Message(message)),
             Command::Inspect { look, .. } => {
                 if let Phase::Open(running) = &owned.phase {
                     look(&running.replica);
@@ -259,12 +282,63 @@ impl Shard {
         for slot in std::mem::take(&mut self.dirty) {
             if let Some(owned) = self.slots[slot].as_mut() {
                 owned.dirty = false;
-                owned.flush(slot, now, &self.writer, &self.around);
+                owned.flush(
+                    slot,
+                    now,
+                    &mut Hands { writer: &self.writer, around: &self.around, links: &mut self.links, done: &self.done },
+                );
+            }
+        }
+    }
+
+    fn read(&mut self, slot: Slot, group: GroupId, request: ReadRequest, frames: Option<Vec<Bytes>>) {
+        // The slot may be another partition's by now.
+        let owned = self.slots.get_mut(slot).and_then(Option::as_mut).filter(|owned| owned.partition.group == group);
+        if let (Some(owned), Some(frames)) = (owned, frames) {
+            owned.step(Event::Read { request, frames });
+            self.touch(slot);
+        }
+    }
+
+    fn nodes(&mut self, alive: Arc<Alive>) {
+        let before = std::mem::replace(&mut self.alive, alive);
+        let lost: Vec<i32> = before
+            .iter()
+            .filter(|(node, process)| self.alive.get(node) != Some(process))
+            .map(|(node, _)| *node)
+            .collect();
+        for slot in 0..self.slots.len() {
+            if let Some(owned) = self.slots[slot].as_mut().filter(|owned| owned.partition.is_replicated()) {
+                owned.nodes(&self.alive, &lost);
+                self.touch(slot);
+            }
+        }
+    }
+
+    fn evacuate(&mut self) {
+        for slot in 0..self.slots.len() {
+            if let Some(owned) = self.slots[slot].as_mut() {
+                owned.evacuate();
+                self.touch(slot);
+            }
+        }
+    }
+
+    /// Gives partitions back to their preferred leaders, where those have been there for a while.
+    fn balance(&mut self) {
+        let before = std::mem::replace(&mut self.balanced, (Instant::now(), self.alive.clone())).1;
+        for slot in 0..self.slots.len() {
+            if let Some(owned) = self.slots[slot].as_mut().filter(|owned| owned.partition.is_led_here()) {
+                owned.prefer(|node| self.alive.get(&node).is_some_and(|process| before.get(&node) == Some(process)));
+                self.touch(slot);
             }
         }
     }
 
     fn tick(&mut self) {
+        if self.balanced.0.elapsed() >= BALANCE_EVERY {
+            self.balance();
+        }
         for slot in 0..self.slots.len() {
             if self.slots[slot].as_ref().is_some_and(Owned::wants_ticks) {
                 if let Some(owned) = self.slots[slot].as_mut() {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use leat_protocol::records::BatchHeader;
 use leat_storage::{Checkpoint, Error, GroupId, Identity, Log, LogConfig, OpenHint};
+use raft::eraftpb::ConfState;
 
 use super::{Machine, Surroundings};
 use crate::config::TopicConfig;
 use crate::disk::{Absent, Adopted, Flush};
 use crate::partition::Partition;
 use crate::producers::ProducerState;
-use crate::replica::{Held, Replica, Settings, Start, decode_membership, describe_recovered, sole_member};
+use crate::replica::{Held, Replica, Settings, Start, decode_membership, describe_recovered, members};
 use crate::shard::Ticket;
 
 /// A partition that can be taken into a shard.
@@ -48,7 +49,7 @@ fn open(around: &Surroundings, partition: &Partition) -> Result<Opened, String> 
     let config = log_config(&partition.config(), partition.index());
     let ballot = around.ballots.lock().get(group).unwrap_or_default();
     if !folder.exists() {
-        let membership = sole_member(partition.replica_id);
+        let membership = founders(partition);
         let start = Start { replica_id: partition.replica_id, ballot, membership, first_index: 1, ..Start::default() };
         let log = Adopted::Absent(Box::new(Absent { folder, identity, config }));
         return Ok(Opened { replica: Replica::open(start, settings)?, machine, log });
@@ -60,7 +61,7 @@ fn open(around: &Surroundings, partition: &Partition) -> Result<Opened, String> 
         Some(_) => ProducerState::default(),
     };
     if let (Some(machine), Some(saved)) = (&mut machine, &saved) {
-        machine.restore(&saved.producers)?;
+        machine.restore(&saved.producers, saved.applied)?;
     }
     let mut held: Vec<Held> = Vec::new();
     let mut end_offset = checkpoint.end_offset_at_applied;
@@ -93,7 +94,7 @@ fn open(around: &Surroundings, partition: &Partition) -> Result<Opened, String> 
     let start = Start {
         replica_id: partition.replica_id,
         ballot,
-        membership: decode_membership(&checkpoint.membership).unwrap_or_else(|| sole_member(partition.replica_id)),
+        membership: decode_membership(&checkpoint.membership).unwrap_or_else(|| founders(partition)),
         first_index: reader.first_index(),
         before_first_term: reader.term_of(reader.first_index() - 1).unwrap_or(0),
         applied: checkpoint.applied,
@@ -116,6 +117,10 @@ fn remove(around: &Surroundings, partition: &Partition) {
     if let Err(error) = leat_storage::delete_folder(&around.env, &folder, &identity(partition)) {
         tracing::warn!(folder = %folder.display(), %error, "files of a deleted partition were left behind");
     }
+}
+
+fn founders(partition: &Partition) -> ConfState {
+    members(partition.replicas().iter().map(|replica| replica.id))
 }
 
 fn identity(partition: &Partition) -> Identity {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use leat_storage::Checkpoint;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::open::{self, Opened};
 use super::{Command, Machine, Surroundings, Ticket};
 use crate::disk::{Done, Job, Slot, Writer};
-use crate::partition::{Partition, State};
-use crate::replica::{Answer, Applied, Effects, Event, Replica};
+use crate::partition::{NOBODY, Partition, State};
+use crate::peers::{Alive, Links, Observation, Peers};
+use crate::replica::{Answer, Applied, Effects, Event, ReadRequest, Replica};
 
 pub(super) struct Owned {
     pub(super) partition: Arc<Partition>,
@@ -24,8 +25,18 @@ pub(super) enum Phase {
     Offline,
 }
 
+/// What a replica's effects are carried out with.
+pub(super) struct Hands<'a> {
+    pub(super) writer: &'a Writer,
+    pub(super) around: &'a Surroundings,
+    pub(super) links: &'a mut Links,
+    pub(super) done: &'a mpsc::UnboundedSender<Command>,
+}
+
 pub(super) struct Running {
     pub(super) replica: Replica<Ticket>,
+    /// What the other nodes were told of it last, while it leads.
+    told: Option<Observation>,
     machine: Option<Box<dyn Machine>>,
     /// Bytes written since the last checkpoint.
     unsaved_bytes: u64,
@@ -44,7 +55,7 @@ impl Owned {
     }
 
     /// The log is there: hands it to the write thread and serves.
-    pub(super) fn begin(&mut self, slot: Slot, opened: Opened, around: &Surroundings, writer: &Writer) {
+    pub(super) fn begin(&mut self, slot: Slot, opened: Opened, hands: &mut Hands<'_>) {
         let Opened { replica, machine, log } = opened;
         if let crate::disk::Adopted::Open(log) = &log {
             let reader = log.reader();
@@ -52,10 +63,10 @@ impl Owned {
             self.partition.set_reader(reader);
         }
         let flush = open::flush(&self.partition.config());
-        writer.send(Job::Adopt { slot, log, group: self.partition.group, flush });
-        self.phase = Phase::Open(Box::new(Running { replica, machine, unsaved_bytes: 0 }));
+        hands.writer.send(Job::Adopt { slot, log, group: self.partition.group, flush });
+        self.phase = Phase::Open(Box::new(Running { replica, told: None, machine, unsaved_bytes: 0 }));
         // What the log holds beyond the checkpoint is applied before anybody reads.
-        self.flush(slot, 0, writer, around);
+        self.flush(slot, 0, hands);
         if self.partition.state() == State::Closed {
             self.partition.set_state(State::Open);
         }
@@ -76,19 +87,76 @@ impl Owned {
         }
     }
 
+    /// A partition with replicas elsewhere: its preferred leader does not wait for others to fall silent.
+    pub(super) fn join(&mut self, alive: &Alive) {
+        if !self.partition.is_replicated() {
+            return;
+        }
+        self.step(Event::Down { replicas: self.down(alive) });
+        let preferred = self.partition.replicas().first().map(|first| first.id);
+        if preferred == Some(self.partition.replica_id) {
+            self.step(Event::Campaign);
+        }
+    }
+
+    /// Other nodes have come, or are lost.
+    pub(super) fn nodes(&mut self, alive: &Alive, lost: &[i32]) {
+        let down = self.down(alive);
+        let first = self.partition.replicas().iter().find(|replica| !down.contains(&replica.id)).map(|first| first.id);
+        let led_by_lost = lost.contains(&self.partition.leader().0);
+        self.step(Event::Down { replicas: down });
+        if led_by_lost {
+            self.step(Event::LeaderLost { first: first == Some(self.partition.replica_id) });
+        }
+    }
+
+    fn down(&self, alive: &Alive) -> Vec<u64> {
+        let replicas = self.partition.replicas();
+        replicas.iter().filter(|replica| !alive.contains_key(&replica.node_id)).map(|replica| replica.id).collect()
+    }
+
+    /// Lets the preferred leader lead, if it is another one, has been there for a while and follows closely.
+    pub(super) fn prefer(&mut self, is_steady: impl Fn(i32) -> bool) {
+        let Phase::Open(running) = &self.phase else { return };
+        let Some(preferred) = self.partition.replicas().first().copied() else { return };
+        let is_other = preferred.id != self.partition.replica_id && is_steady(preferred.node_id);
+        let follows =
+            is_other && running.replica.is_settled() && running.replica.in_sync().any(|id| id == preferred.id);
+        if follows {
+            self.step(Event::Transfer { to: preferred.id });
+        }
+    }
+
+    /// Lets any other node lead that follows closely.
+    pub(super) fn evacuate(&mut self) {
+        let Phase::Open(running) = &self.phase else { return };
+        let own = self.partition.replica_id;
+        let leads = running.replica.is_leader();
+        let next = running.replica.in_sync().find(|&replica| leads && replica != own);
+        if let Some(to) = next {
+            self.step(Event::Transfer { to });
+        }
+    }
+
     /// Carries out what the replica asks for and shows where it stands.
-    pub(super) fn flush(&mut self, slot: Slot, now_ms: i64, writer: &Writer, around: &Surroundings) {
+    pub(super) fn flush(&mut self, slot: Slot, now_ms: i64, hands: &mut Hands<'_>) {
         let Phase::Open(running) = &mut self.phase else { return };
         running.replica.flush(&mut self.effects);
+        // Messages first: the others write while this node does.
+        for message in self.effects.messages.drain(..) {
+            if let Some(node) = self.partition.node_of(message.to) {
+                hands.links.send(node, self.partition.group, message);
+            }
+        }
         for write in self.effects.writes.drain(..) {
             running.unsaved_bytes += write.frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
-            writer.send(Job::Write { slot, write, now_ms });
+            hands.writer.send(Job::Write { slot, write, now_ms });
         }
         for applied in self.effects.applied.drain(..) {
             match applied {
                 Applied::Trim { offset } => {
                     self.partition.set_log_start(offset.max(self.partition.log_start()));
-                    writer.send(Job::Trim { slot, offset });
+                    hands.writer.send(Job::Trim { slot, offset });
                 }
                 Applied::Records { index, batch } => {
                     if let Some(machine) = &mut running.machine {
@@ -97,12 +165,17 @@ impl Owned {
                 }
             }
         }
-        self.partition.set_leader_epoch(running.replica.leader_epoch());
-        self.partition.advance_high_watermark(running.replica.high_watermark());
+        if let Some(machine) = &mut running.machine {
+            machine.reach(running.replica.applied());
+        }
+        for request in self.effects.reads.drain(..) {
+            read(&self.partition, slot, request, hands);
+        }
+        running.show(&self.partition, &hands.around.peers);
         for (ticket, answer) in self.effects.answers.drain(..) {
             ticket.answer(answer);
         }
-        self.checkpoint_if_due(slot, writer, around);
+        self.checkpoint_if_due(slot, hands.writer, hands.around);
     }
 
     fn checkpoint_if_due(&mut self, slot: Slot, writer: &Writer, around: &Surroundings) {
@@ -173,7 +246,50 @@ impl Owned {
     }
 }
 
+/// Reads entries that a follower lacks and that are no longer in memory.
+fn read(partition: &Arc<Partition>, slot: Slot, request: ReadRequest, hands: &Hands<'_>) {
+    let (partition, done) = (partition.clone(), hands.done.clone());
+    hands.around.pool.spawn(move || {
+        let read = partition.reader().map(|reader| reader.read_entries(request.first, request.until, request.bytes_max));
+        let frames = match read {
+            Some(Ok(frames)) => Some(frames),
+            Some(Err(error)) => {
+                tracing::warn!(partition = %partition.folder(), first = request.first, %error, "entries for a follower can not be read");
+                None
+            }
+            None => None,
+        };
+        // The shard outlives the pool's work for it.
+        let _ = done.send(Command::Read { slot, group: partition.group, request, frames });
+    });
+}
+
 impl Running {
+    /// Publishes who leads and how far the log may be read.
+    fn show(&mut self, partition: &Partition, peers: &Peers) {
+        let replica = &self.replica;
+        let node = partition.node_of(replica.leader()).unwrap_or(NOBODY);
+        let epoch = replica.leader_epoch();
+        let led_here = node == peers.me.node_id;
+        partition.advance_high_watermark(replica.high_watermark());
+        partition.set_leader(node, epoch, replica.is_settled());
+        if !peers.is_clustered() {
+            return;
+        }
+        if led_here {
+            let replicas = partition.replicas();
+            let in_sync = replicas.iter().filter(|held| replica.in_sync().any(|id| id == held.id));
+            let in_sync = in_sync.map(|held| held.node_id).collect();
+            let observation = Observation { leader: node, epoch, in_sync };
+            if self.told.as_ref() != Some(&observation) {
+                peers.observed.lead(partition.group, observation.clone());
+                self.told = Some(observation);
+            }
+        } else if self.told.take().is_some() {
+            peers.observed.follow(partition.group);
+        }
+    }
+
     fn checkpoint(&self, partition: &Partition) -> Checkpoint {
         let machine = self.machine.as_ref().map(|machine| machine.save());
         self.replica.checkpoint(partition.log_start(), machine)

@@ -48,7 +48,15 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let config = args.sources.load()?;
     session::block_on(async move {
         let mut signals = Signals::catch()?;
-        let broker = session::blocking(move || Broker::start(config)).await?;
+        let broker = tokio::select! {
+            broker = session::blocking(move || Broker::start(config)) => broker?,
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopped before it had found its cluster");
+                // The thread that starts the broker waits for other machines and can't be told; what it has written is
+                // as a crash would leave it.
+                std::process::exit(0);
+            }
+        };
         let broker = broker.map_err(|error| Error::Failed(error.to_string()))?;
         let served = async {
             announce(&broker, args.port_file.as_deref())?;

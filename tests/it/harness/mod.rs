@@ -1,6 +1,7 @@
 //! What the tests on the wire stand on: a broker, a connection, batches and topics. A failure here panics.
 
 mod batch;
+mod cluster;
 mod connection;
 mod member;
 mod partition;
@@ -8,6 +9,7 @@ mod process;
 mod target;
 
 pub(crate) use self::batch::{batch, batch_of, keyed, now_ms, producer_batch, records_of, seal, values};
+pub(crate) use self::cluster::Cluster;
 pub(crate) use self::connection::{Connection, frame};
 pub(crate) use self::member::{Member, find_coordinator};
 pub(crate) use self::partition::{Partition, bytes_of, create_topic, delete_topic, describe_topic, topic_id, unique};

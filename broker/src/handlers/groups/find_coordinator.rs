@@ -2,11 +2,14 @@
 
 use leat_protocol::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use leat_protocol::{ErrorCode, Str, Uuid};
+use leat_storage::GroupId;
 
-use super::super::admin::create_topics;
+use std::sync::Arc;
+
+use super::super::admin::{Node, create_topics};
 use super::super::context::Context;
-use crate::groups::OFFSETS_TOPIC;
-use crate::metadata::Record;
+use crate::groups::{OFFSETS_TOPIC, partition_of};
+use crate::metadata::{Record, Topic};
 
 /// Kinds of keys.
 const GROUP: i8 = 0;
@@ -20,25 +23,20 @@ pub(crate) async fn handle(
     request: FindCoordinatorRequest,
     version: i16,
 ) -> FindCoordinatorResponse {
-    let found = match request.key_type {
-        GROUP => find(context).await,
+    let topic = match request.key_type {
+        GROUP => topic(context).await,
         // As the answer to InitProducerId: clients give up at this number, and say so.
         TRANSACTION => Err((ErrorCode::UNSUPPORTED_VERSION, "Transactions are not supported yet.")),
         _ => Err((ErrorCode::INVALID_REQUEST, "The type of the key is neither a group nor a transaction.")),
     };
-    let coordinator = |key: Str| match &found {
-        Ok((host, port)) => Coordinator {
-            key,
-            node_id: context.server.node_id,
-            host: host.clone(),
-            port: *port,
-            ..Coordinator::default()
-        },
+    let nodes = context.nodes(&context.server.image());
+    let coordinator = |key: Str| match topic.clone().and_then(|topic| find(context, &nodes, &topic, &key)) {
+        Ok(Node { id: node_id, host, port, .. }) => Coordinator { key, node_id, host, port, ..Coordinator::default() },
         Err((error_code, message)) => Coordinator {
             key,
             node_id: -1,
             port: -1,
-            error_code: *error_code,
+            error_code,
             error_message: Some(Str::from_static(message)),
             ..Coordinator::default()
         },
@@ -60,11 +58,21 @@ pub(crate) async fn handle(
     }
 }
 
-/// This broker's address, once there are groups.
-async fn find(context: &Context) -> Result<(Str, i32), (ErrorCode, &'static str)> {
+type Problem = (ErrorCode, &'static str);
+
+/// The node that leads a group's partition.
+fn find(context: &Context, nodes: &[Node], topic: &Topic, group: &str) -> Result<Node, Problem> {
+    let partition = i32::try_from(partition_of(group, topic.partitions.len())).unwrap_or(0);
+    let leader = context.server.leader_of(GroupId { topic_id: topic.id, partition });
+    let node = leader.and_then(|told| nodes.iter().find(|node| node.id == told.leader));
+    node.cloned().ok_or((ErrorCode::COORDINATOR_NOT_AVAILABLE, "The group's coordinator is being elected."))
+}
+
+/// The topic of groups, which is made when it is first asked for.
+async fn topic(context: &Context) -> Result<Arc<Topic>, Problem> {
     let server = &context.server;
-    let exists = || server.image().topic(OFFSETS_TOPIC).is_some();
-    if !exists() {
+    let there = || server.image().topic(OFFSETS_TOPIC).cloned();
+    if there().is_none() {
         let config = server.config();
         let plan = |image: &crate::metadata::Image| match image.topic(OFFSETS_TOPIC) {
             Some(_) => Vec::new(),
@@ -77,10 +85,7 @@ async fn find(context: &Context) -> Result<(Str, i32), (ErrorCode, &'static str)
             },
         };
         server.change_quietly(plan).await;
+        server.led(OFFSETS_TOPIC).await;
     }
-    if !exists() {
-        return Err((ErrorCode::COORDINATOR_NOT_AVAILABLE, "The topic of committed offsets could not be made."));
-    }
-    let (host, port) = context.advertised();
-    Ok((host.into(), port.into()))
+    there().ok_or((ErrorCode::COORDINATOR_NOT_AVAILABLE, "The topic of committed offsets could not be made."))
 }

@@ -71,6 +71,17 @@ fn three_voters_keep_every_promise() {
     }
 }
 
+/// Between faults nothing happens for long enough that replicas stop to tick.
+#[test]
+fn three_voters_at_rest_keep_every_promise() {
+    let total = sum(Options { calm: true, steps: 8000, ..Options::default() }, 30);
+    eprintln!("{total:?}");
+    if seeds(30).len() > 20 {
+        assert!(total.power_cuts > 20 && total.kills > 20, "{total:?}");
+        assert!(total.rests > 200, "replicas rested: {total:?}");
+    }
+}
+
 #[test]
 fn one_voter_keeps_every_promise() {
     let total = sum(Options { voters: 1, ..Options::default() }, 200);

@@ -28,6 +28,10 @@ impl Network {
         self.cut_off.insert(node);
     }
 
+    pub(super) fn is_cut_off(&self, node: u64) -> bool {
+        self.cut_off.contains(&node)
+    }
+
     pub(super) fn heal(&mut self) {
         self.cut_off.clear();
     }

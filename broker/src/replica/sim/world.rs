@@ -1,5 +1,6 @@
 //! Chooses what happens next and carries out what replicas ask for.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use raft::eraftpb::ConfState;
@@ -25,11 +26,13 @@ pub(super) struct Options {
     pub(super) plant: Option<Plant>,
     /// Real files instead of a model of them.
     pub(super) stored: bool,
+    /// Few faults, so that there is time to rest between them.
+    pub(super) calm: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { voters: 3, steps: 4000, producers: 3, batches: 25, plant: None, stored: false }
+        Self { voters: 3, steps: 4000, producers: 3, batches: 25, plant: None, stored: false, calm: false }
     }
 }
 
@@ -43,6 +46,8 @@ pub(super) struct Summary {
     pub(super) cuts: u64,
     pub(super) repeats: u64,
     pub(super) checkpoints: u64,
+    /// Times that a replica was seen at rest.
+    pub(super) rests: u64,
     /// Of everything that happened, in order.
     pub(super) trace: u64,
 }
@@ -56,6 +61,7 @@ impl Summary {
         self.cuts += other.cuts;
         self.repeats += other.repeats;
         self.checkpoints += other.checkpoints;
+        self.rests += other.rests;
     }
 }
 
@@ -65,6 +71,9 @@ struct Node {
     disk: Box<dyn Disk>,
     /// The step at which it is started again.
     up_at: u32,
+    starts: u32,
+    /// The others as it last heard of them, with their starts.
+    seen: BTreeMap<u64, u32>,
     led: bool,
     applied: u64,
     /// Entries that a consumer has read here.
@@ -114,7 +123,17 @@ impl World {
                 false => Box::new(ModelDisk::new(options.plant)),
             }
         };
-        let node = |id| Node { id, replica: None, disk: disk(id), up_at: 0, led: false, applied: 0, read: 0 };
+        let node = |id| Node {
+            id,
+            replica: None,
+            disk: disk(id),
+            up_at: 0,
+            starts: 0,
+            seen: BTreeMap::new(),
+            led: false,
+            applied: 0,
+            read: 0,
+        };
         Self {
             options,
             random: Random::new(seed),
@@ -139,14 +158,17 @@ impl World {
             return self.start(at);
         }
         match choice {
-            0..150 => self.event(at, Event::Tick),
+            0..150 => self.tick(at),
             150..560 => self.deliver(),
             560..690 => self.write(at),
             690..810 => self.sync(at),
+            810..950 if self.options.calm && self.now % 1000 < 800 => Ok(()),
             810..950 => self.produce(),
-            950..960 => self.checkpoint(at),
-            _ if self.healed => Ok(()),
-            960..974 => self.cut_off(at),
+            950..957 => self.checkpoint(at),
+            957..963 => self.notice(at),
+            _ if self.healed || (self.options.calm && !self.random.per_mille(60)) => Ok(()),
+            963..966 => self.unrest(at),
+            966..974 => self.cut_off(at),
             974..980 => self.crash(at, true),
             980..986 => self.crash(at, false),
             _ => {
@@ -172,6 +194,7 @@ impl World {
         let replica = Replica::open(start, settings).map_err(|error| format!("node {}: {error}", node.id))?;
         node.replica = Some(replica);
         (node.led, node.read) = (false, 0);
+        node.starts += 1;
         let mut effects = Effects::default();
         if let Some(replica) = &mut self.nodes[at].replica {
             replica.flush(&mut effects);
@@ -224,6 +247,44 @@ impl World {
             self.event(at, Event::Propose { batch, header, acks: Acks::All, token })?;
         }
         Ok(())
+    }
+
+    /// A replica at rest hears no clock.
+    fn tick(&mut self, at: usize) -> Result<(), String> {
+        match self.nodes[at].replica.as_ref().is_some_and(Replica::wants_ticks) {
+            true => self.event(at, Event::Tick),
+            false => Ok(()),
+        }
+    }
+
+    /// A node notices which others can't be heard, and which were started again.
+    fn notice(&mut self, at: usize) -> Result<(), String> {
+        let lives = |node: &Node| node.replica.is_some() && !self.network.is_cut_off(node.id);
+        let seen: BTreeMap<u64, u32> =
+            self.nodes.iter().filter(|node| lives(node)).map(|node| (node.id, node.starts)).collect();
+        let own = self.nodes[at].id;
+        let down = self.nodes.iter().map(|node| node.id).filter(|id| *id != own && !seen.contains_key(id)).collect();
+        let leader = self.nodes[at].replica.as_ref().map_or(0, Replica::leader);
+        let before = std::mem::replace(&mut self.nodes[at].seen, seen);
+        let lost = before.get(&leader).is_some_and(|starts| self.nodes[at].seen.get(&leader) != Some(starts));
+        self.summary.rests += u64::from(self.nodes[at].replica.as_ref().is_some_and(|replica| !replica.wants_ticks()));
+        self.event(at, Event::Down { replicas: down })?;
+        let first = self.random.per_mille(500);
+        match lost {
+            true => self.event(at, Event::LeaderLost { first }),
+            false => Ok(()),
+        }
+    }
+
+    /// Something that an operator, or a false alarm, may do at any time.
+    fn unrest(&mut self, at: usize) -> Result<(), String> {
+        let to = self.nodes[self.random.below(self.nodes.len())].id;
+        let first = self.random.per_mille(500);
+        match self.random.below(3) {
+            0 => self.event(at, Event::LeaderLost { first }),
+            1 => self.event(at, Event::Campaign),
+            _ => self.event(at, Event::Transfer { to }),
+        }
     }
 
     fn checkpoint(&mut self, at: usize) -> Result<(), String> {

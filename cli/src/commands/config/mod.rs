@@ -32,6 +32,18 @@ pub(crate) struct Sources {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) http_listen: Option<String>,
 
+    /// This broker's number in its cluster (node.id)
+    #[arg(long, value_name = "N")]
+    pub(crate) node_id: Option<i32>,
+
+    /// Where other brokers connect (leat.peer.listen)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) peer_listen: Option<String>,
+
+    /// The first brokers of the cluster, by where other brokers connect, this one among them (leat.cluster)
+    #[arg(long, value_name = "HOST:PORT,...")]
+    pub(crate) cluster: Option<String>,
+
     /// Any key of the configuration; wins over file and environment; may be repeated
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
@@ -54,6 +66,9 @@ impl Sources {
         if let Some(address) = &self.http_listen {
             sets.push(("leat.http.listen".to_owned(), address.clone()));
         }
+        sets.extend(self.node_id.map(|id| ("node.id".to_owned(), id.to_string())));
+        let own = [("leat.peer.listen", &self.peer_listen), ("leat.cluster", &self.cluster)];
+        sets.extend(own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))));
         sets.extend(self.set.iter().cloned());
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -25,7 +25,7 @@ impl Cluster {
     fn of(brokers: i32) -> Self {
         let mut image = Image::default();
         for node_id in 0..brokers {
-            let record = BrokerRegistered { node_id, listeners: vec![], rack: None };
+            let record = BrokerRegistered { node_id, listeners: vec![], rack: None, ..BrokerRegistered::default() };
             image.apply(&Kind::BrokerRegistered(record).into()).expect("registered");
         }
         let nodes = (0..brokers).map(|id| Node { id, host: "h".into(), port: 9092 + id, rack: None });

@@ -1,0 +1,171 @@
+//! The other brokers of the cluster: one control connection to each, and one per shard for replication.
+//!
+//! ```text
+//!   node thread   control link -> Ping, Leaders, Call ->  the other's node thread
+//!                              <- Reply               <-
+//!   shard n       link         -> Raft                ->  the other's shard n, which hands on what another shard owns
+//! ```
+//!
+//! Connections carry one way what their maker sends; the other side's messages come by the other side's connections. Nothing
+//! here is reliable: raft sends again, and a call that is lost is an error of whoever asked.
+
+mod bootstrap;
+mod control;
+mod convert;
+mod frame;
+mod handshake;
+mod links;
+mod liveness;
+mod observed;
+mod server;
+mod wire;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use leat_protocol::ErrorCode;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+pub(crate) use self::bootstrap::{Membership, Seeking, find};
+pub(crate) use self::handshake::Me;
+pub(crate) use self::links::Links;
+pub(crate) use self::observed::{Observation, Observed};
+pub(crate) use self::server::{Hands, start};
+pub(crate) use self::wire::{Asked, Decided, Founder};
+
+use self::liveness::Liveness;
+use self::wire::Reply;
+
+/// Nodes that live, and the process of each: another one leads nothing of what the one before led.
+pub(crate) type Alive = BTreeMap<i32, u64>;
+
+/// What every part of the broker may know of the others.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    pub(crate) me: Me,
+    /// Where each node can be reached by brokers.
+    addresses: Mutex<BTreeMap<i32, String>>,
+    addresses_changed: Notify,
+    liveness: Mutex<Liveness>,
+    /// Nodes and the incarnation of each, this node among them.
+    alive: ArcSwap<Alive>,
+    alive_changed: Notify,
+    pub(crate) observed: Observed,
+    calls: Mutex<HashMap<i32, mpsc::UnboundedSender<Asking>>>,
+}
+
+/// A call on its way to another node.
+#[derive(Debug)]
+struct Asking {
+    asked: Asked,
+    reply: oneshot::Sender<Reply>,
+}
+
+impl Peers {
+    pub(crate) fn new(me: Me) -> Arc<Peers> {
+        let addresses = me.founders.iter().map(|founder| (founder.node_id, founder.address.clone())).collect();
+        let alive = ArcSwap::from_pointee(Alive::from([(me.node_id, me.incarnation)]));
+        Arc::new(Peers {
+            me,
+            addresses: Mutex::new(addresses),
+            addresses_changed: Notify::new(),
+            liveness: Mutex::default(),
+            alive,
+            alive_changed: Notify::new(),
+            observed: Observed::default(),
+            calls: Mutex::default(),
+        })
+    }
+
+    /// Where a node is, as the metadata says.
+    pub(crate) fn set_address(&self, node: i32, address: &str) {
+        if address.is_empty() || node == self.me.node_id {
+            return;
+        }
+        let before = self.addresses.lock().insert(node, address.to_owned());
+        if before.as_deref() != Some(address) {
+            self.addresses_changed.notify_one();
+        }
+    }
+
+    /// Whether this broker has, or may get, others beside it.
+    pub(crate) fn is_clustered(&self) -> bool {
+        self.me.clustered
+    }
+
+    fn address(&self, node: i32) -> Option<String> {
+        self.addresses.lock().get(&node).filter(|address| !address.is_empty()).cloned()
+    }
+
+    fn others(&self) -> Vec<i32> {
+        self.addresses.lock().keys().copied().filter(|&node| node != self.me.node_id).collect()
+    }
+
+    pub(crate) fn alive(&self) -> Arc<Alive> {
+        self.alive.load_full()
+    }
+
+    /// Resolves at the next change of [`Peers::alive`].
+    pub(crate) async fn alive_changed(&self) {
+        self.alive_changed.notified().await;
+    }
+
+    fn heard(&self, node: i32, incarnation: u64) {
+        if self.liveness.lock().heard(node, incarnation, Instant::now()) {
+            self.publish_alive();
+        }
+    }
+
+    fn ended(&self, node: i32, incarnation: u64) {
+        if self.liveness.lock().ended(node, incarnation) {
+            self.publish_alive();
+        }
+    }
+
+    fn expire(&self) {
+        if self.liveness.lock().expire(Instant::now()) {
+            self.publish_alive();
+        }
+    }
+
+    fn publish_alive(&self) {
+        let mut alive = self.liveness.lock().alive();
+        alive.insert(self.me.node_id, self.me.incarnation);
+        tracing::info!(nodes = ?alive.keys().collect::<Vec<_>>(), "brokers that live");
+        self.alive.store(Arc::new(alive));
+        self.alive_changed.notify_one();
+    }
+
+    /// Asks another node to do something. An error is the protocol's code and a reason.
+    pub(crate) async fn call(&self, node: i32, asked: Asked) -> Result<u64, (ErrorCode, String)> {
+        let lost = || (ErrorCode::NOT_CONTROLLER, format!("node {node} can not be reached; try again"));
+        let (reply, replied) = oneshot::channel();
+        let sent = match self.calls.lock().get(&node) {
+            Some(calls) => calls.send(Asking { asked, reply }).is_ok(),
+            None => false,
+        };
+        if !sent {
+            return Err(lost());
+        }
+        let reply = replied.await.map_err(|_| lost())?;
+        match ErrorCode(i16::try_from(reply.error_code).unwrap_or(-1)) {
+            ErrorCode::NONE => Ok(reply.index),
+            code => Err((code, reply.reason)),
+        }
+    }
+}
+
+/// Something that another node asks of this one.
+pub(crate) struct Called {
+    pub(crate) asked: Asked,
+    pub(crate) reply: oneshot::Sender<Result<u64, (ErrorCode, String)>>,
+}
+
+/// A batch of metadata records as a call.
+pub(crate) fn decide(records: Vec<u8>) -> Asked {
+    Asked::Decide(Bytes::from(records))
+}

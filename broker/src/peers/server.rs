@@ -1,0 +1,197 @@
+//! Answers other brokers: the node's thread, which listens, and keeps the control links.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use bytes::BytesMut;
+use leat_protocol::Uuid;
+use leat_storage::GroupId;
+use prost::Message;
+use raft::eraftpb;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::LocalSet;
+
+use super::control::{self, PING_EVERY};
+use super::frame::{BYTES_MAX, FrameReader};
+use super::handshake::{self, Known};
+use super::observed::Observation;
+use super::wire::{Body, Call, Frame, Leaders, Purpose, Reply};
+use super::{Called, Peers, convert};
+
+/// Something to run on another thread.
+pub(crate) type Run = Box<dyn FnOnce() + Send>;
+
+/// What the node's thread hands on.
+pub(crate) struct Hands {
+    /// A message for a replica of this node.
+    pub(crate) raft: Box<dyn Fn(GroupId, eraftpb::Message) + Send + Sync>,
+    /// Something is asked of this node.
+    pub(crate) called: Box<dyn Fn(Called) + Send + Sync>,
+    /// The data folder that a node is registered with.
+    pub(crate) registered: Box<dyn Fn(i32) -> Option<Uuid> + Send + Sync>,
+    /// Runs a connection's reading on the thread of a shard.
+    pub(crate) on_shard: Box<dyn Fn(usize, Run) + Send + Sync>,
+}
+
+/// Starts the node's thread; it ends when `stop` turns true.
+pub(crate) fn start(
+    peers: Arc<Peers>,
+    listener: std::net::TcpListener,
+    hands: Hands,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("leat-peers".into()).spawn(move || {
+        LocalSet::new().block_on(&runtime, async move {
+            let hands = Arc::new(hands);
+            tokio::task::spawn_local(link_all(peers.clone()));
+            tokio::task::spawn_local(expire(peers.clone()));
+            tokio::select! {
+                ended = accept(&peers, listener, hands) => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "no more brokers are heard");
+                    }
+                }
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+    })
+}
+
+/// Keeps a control link to every node that is known.
+async fn link_all(peers: Arc<Peers>) {
+    let mut linked = HashSet::new();
+    loop {
+        for node in peers.others() {
+            if linked.insert(node) {
+                tokio::task::spawn_local(control::run(peers.clone(), node));
+            }
+        }
+        peers.addresses_changed.notified().await;
+    }
+}
+
+async fn expire(peers: Arc<Peers>) {
+    loop {
+        tokio::time::sleep(PING_EVERY).await;
+        peers.expire();
+    }
+}
+
+async fn accept(peers: &Arc<Peers>, listener: std::net::TcpListener, hands: Arc<Hands>) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a broker's connection could not be accepted");
+                tokio::time::sleep(PING_EVERY).await;
+                continue;
+            }
+        };
+        let (peers, hands) = (peers.clone(), hands.clone());
+        tokio::task::spawn_local(async move {
+            let visitor = match handshake::receive(stream, &peers.me, &hands.registered).await {
+                Ok(visitor) => visitor,
+                Err(error) => {
+                    tracing::debug!(%error, "a broker's connection ended in its handshake");
+                    return;
+                }
+            };
+            match visitor.purpose {
+                Purpose::Ask => {}
+                Purpose::Control => controlled(&peers, visitor.known, &hands).await,
+                Purpose::Replication => replicate(visitor.shard, visitor.known, hands),
+            }
+        });
+    }
+}
+
+/// Reads a control link until it ends.
+async fn controlled(peers: &Arc<Peers>, known: Known, hands: &Hands) {
+    let Known { mut reader, mut writer, node_id, incarnation } = known;
+    let (replies, mut to_send) = mpsc::unbounded_channel::<Reply>();
+    let writing = tokio::task::spawn_local(async move {
+        while let Some(reply) = to_send.recv().await {
+            if control::send(&mut writer, Body::Reply(reply)).await.is_err() {
+                return;
+            }
+        }
+    });
+    peers.heard(node_id, incarnation);
+    while let Ok(Some(frame)) = reader.next(BYTES_MAX).await {
+        let Ok(frame) = Frame::decode(frame.head) else { break };
+        match frame.body {
+            Some(Body::Ping(_)) => peers.heard(node_id, incarnation),
+            Some(Body::Leaders(told)) => learn(peers, node_id, told),
+            Some(Body::Call(call)) => called(hands, call, &replies),
+            Some(Body::Raft(_) | Body::Reply(_)) | None => {}
+        }
+    }
+    writing.abort();
+    // A process that was killed closes all it has; then its port is closed too.
+    if let Some(address) = peers.address(node_id)
+        && tokio::net::TcpStream::connect(&address).await.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+    {
+        peers.ended(node_id, incarnation);
+    }
+}
+
+fn learn(peers: &Peers, leader: i32, told: Leaders) {
+    for told in told.leaders {
+        let group =
+            GroupId { topic_id: Uuid::from_u64_pair(told.topic_high, told.topic_low), partition: told.partition };
+        peers.observed.learn(group, Observation { leader, epoch: told.epoch, in_sync: told.in_sync });
+    }
+}
+
+fn called(hands: &Hands, call: Call, replies: &mpsc::UnboundedSender<Reply>) {
+    let Call { id, asked: Some(asked) } = call else { return };
+    let (reply, done) = oneshot::channel();
+    (hands.called)(Called { asked, reply });
+    let replies = replies.clone();
+    tokio::task::spawn_local(async move {
+        let Ok(done) = done.await else { return };
+        let reply = match done {
+            Ok(index) => Reply { id, index, ..Reply::default() },
+            Err((code, reason)) => Reply { id, error_code: code.0.into(), reason, ..Reply::default() },
+        };
+        // The other side may be gone.
+        let _ = replies.send(reply);
+    });
+}
+
+/// Hands a replication connection to the shard that most of its messages are for.
+fn replicate(shard: usize, known: Known, hands: Arc<Hands>) {
+    let Known { reader, writer, node_id, .. } = known;
+    let (half, begun) = reader.into_parts();
+    let Some(stream) = half.reunite(writer).ok().and_then(|stream| stream.into_std().ok()) else { return };
+    let on_shard = hands.clone();
+    (on_shard.on_shard)(
+        shard,
+        Box::new(move || {
+            tokio::task::spawn_local(async move {
+                if let Err(error) = read_raft(stream, begun, &hands).await {
+                    tracing::warn!(node_id, %error, "a broker's connection is closed");
+                }
+            });
+        }),
+    );
+}
+
+async fn read_raft(stream: std::net::TcpStream, begun: BytesMut, hands: &Hands) -> io::Result<()> {
+    let (half, _writer) = tokio::net::TcpStream::from_std(stream)?.into_split();
+    let mut reader = FrameReader::begun(half, begun);
+    while let Some(frame) = reader.next(BYTES_MAX).await? {
+        let head = Frame::decode(frame.head).map_err(|error| super::frame::invalid(error.to_string()))?;
+        if let Some(Body::Raft(head)) = head.body {
+            let (group, message) =
+                convert::from_wire(head, frame.payload).map_err(|what| super::frame::invalid(what.to_owned()))?;
+            (hands.raft)(group, message);
+        }
+    }
+    Ok(())
+}

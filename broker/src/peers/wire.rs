@@ -1,0 +1,241 @@
+//! What brokers send each other, as prost messages. Tags are a wire format between releases: a tag is never given a new
+//! meaning, and a removed one stays reserved.
+//!
+//! ```text
+//! frame   length u32 | head length u32 | head: `Frame` | payload
+//! ```
+//! Lengths are big-endian; the first counts everything after itself. The payload is the entries of a Raft message, back to
+//! back and byte for byte as they are in the log: they are never copied into the head.
+
+use bytes::Bytes;
+use prost::Message;
+
+/// The release's number of this protocol. Another major one is refused with a reason.
+pub(crate) const VERSION: u32 = 1;
+
+/// The first frame of whoever connects.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Hello {
+    #[prost(uint32, tag = "1")]
+    pub(crate) version: u32,
+    /// Empty while the node is in no cluster.
+    #[prost(string, tag = "2")]
+    pub(crate) cluster_id: String,
+    #[prost(int32, tag = "3")]
+    pub(crate) node_id: i32,
+    /// Drawn at each start of the process.
+    #[prost(uint64, tag = "4")]
+    pub(crate) incarnation: u64,
+    /// What the connection is for; see [`Purpose`].
+    #[prost(uint32, tag = "5")]
+    pub(crate) purpose: u32,
+    /// The shard that sends, where it is for replication.
+    #[prost(uint32, tag = "6")]
+    pub(crate) shard: u32,
+    /// Drawn for this connection.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub(crate) nonce: Bytes,
+}
+
+/// The purpose of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To learn of the cluster; it ends after the answer.
+    Ask,
+    /// Liveness, leaders, forwarded changes.
+    Control,
+    /// Raft messages of one shard.
+    Replication,
+}
+
+/// The answer to [`Hello`].
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Welcome {
+    #[prost(uint32, tag = "1")]
+    pub(crate) version: u32,
+    /// Empty while the node is in no cluster.
+    #[prost(string, tag = "2")]
+    pub(crate) cluster_id: String,
+    #[prost(int32, tag = "3")]
+    pub(crate) node_id: i32,
+    #[prost(uint64, tag = "4")]
+    pub(crate) incarnation: u64,
+    /// The metadata group's first voters.
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) founders: Vec<Founder>,
+    /// The data folder that the asking node's number is registered with: 16 bytes, or none.
+    #[prost(bytes = "vec", tag = "6")]
+    pub(crate) registered: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "7")]
+    pub(crate) nonce: Bytes,
+    /// Shows that this side knows the secret.
+    #[prost(bytes = "bytes", tag = "8")]
+    pub(crate) proof: Bytes,
+    /// Why the connection is refused; empty where it is not.
+    #[prost(string, tag = "9")]
+    pub(crate) refusal: String,
+}
+
+/// The third frame: shows that whoever connected knows the secret.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Proof {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) proof: Bytes,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Founder {
+    #[prost(int32, tag = "1")]
+    pub(crate) node_id: i32,
+    #[prost(uint64, tag = "2")]
+    pub(crate) replica_id: u64,
+    #[prost(string, tag = "3")]
+    pub(crate) address: String,
+}
+
+/// Everything after the handshake.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Frame {
+    /// `None` is a kind that this release does not know, and is passed over.
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5")]
+    pub(crate) body: Option<Body>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(crate) enum Body {
+    #[prost(message, tag = "1")]
+    Raft(Raft),
+    #[prost(message, tag = "2")]
+    Ping(Ping),
+    #[prost(message, tag = "3")]
+    Leaders(Leaders),
+    #[prost(message, tag = "4")]
+    Call(Call),
+    #[prost(message, tag = "5")]
+    Reply(Reply),
+}
+
+/// The sender lives.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Ping {}
+
+/// A message of a partition's Raft group.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Raft {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) topic_high: u64,
+    #[prost(fixed64, tag = "2")]
+    pub(crate) topic_low: u64,
+    #[prost(int32, tag = "3")]
+    pub(crate) partition: i32,
+    /// Raft's number of the message type.
+    #[prost(int32, tag = "4")]
+    pub(crate) kind: i32,
+    #[prost(uint64, tag = "5")]
+    pub(crate) to: u64,
+    #[prost(uint64, tag = "6")]
+    pub(crate) from: u64,
+    #[prost(uint64, tag = "7")]
+    pub(crate) term: u64,
+    #[prost(uint64, tag = "8")]
+    pub(crate) log_term: u64,
+    #[prost(uint64, tag = "9")]
+    pub(crate) index: u64,
+    #[prost(uint64, tag = "10")]
+    pub(crate) commit: u64,
+    #[prost(uint64, tag = "11")]
+    pub(crate) commit_term: u64,
+    #[prost(bool, tag = "12")]
+    pub(crate) reject: bool,
+    #[prost(uint64, tag = "13")]
+    pub(crate) reject_hint: u64,
+    #[prost(bytes = "bytes", tag = "14")]
+    pub(crate) context: Bytes,
+    /// In order; the first has the index after `index`.
+    #[prost(message, repeated, tag = "15")]
+    pub(crate) entries: Vec<EntryHead>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct EntryHead {
+    #[prost(uint64, tag = "1")]
+    pub(crate) term: u64,
+    /// Raft's number of the entry type.
+    #[prost(int32, tag = "2")]
+    pub(crate) kind: i32,
+    /// Bytes in the payload.
+    #[prost(uint32, tag = "3")]
+    pub(crate) len: u32,
+}
+
+/// What the sender observes of partitions that it leads.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Leaders {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) leaders: Vec<Leader>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Leader {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) topic_high: u64,
+    #[prost(fixed64, tag = "2")]
+    pub(crate) topic_low: u64,
+    #[prost(int32, tag = "3")]
+    pub(crate) partition: i32,
+    #[prost(int32, tag = "4")]
+    pub(crate) epoch: i32,
+    /// Nodes in sync, the leader among them.
+    #[prost(int32, repeated, tag = "5")]
+    pub(crate) in_sync: Vec<i32>,
+}
+
+/// Something that only the leader of the metadata group can do.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Call {
+    #[prost(uint64, tag = "1")]
+    pub(crate) id: u64,
+    #[prost(oneof = "Asked", tags = "2, 3")]
+    pub(crate) asked: Option<Asked>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(crate) enum Asked {
+    /// To have records decided: an encoded batch of them.
+    #[prost(bytes = "bytes", tag = "2")]
+    Decide(Bytes),
+    /// Up to where the metadata log is decided.
+    #[prost(message, tag = "3")]
+    Decided(Decided),
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Decided {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Reply {
+    #[prost(uint64, tag = "1")]
+    pub(crate) id: u64,
+    /// The metadata entry up to which the asking node has to apply.
+    #[prost(uint64, tag = "2")]
+    pub(crate) index: u64,
+    /// The protocol's error code; 0 is success.
+    #[prost(int32, tag = "3")]
+    pub(crate) error_code: i32,
+    #[prost(string, tag = "4")]
+    pub(crate) reason: String,
+}
+
+impl Purpose {
+    pub(crate) fn from_wire(number: u32) -> Option<Purpose> {
+        [Purpose::Ask, Purpose::Control, Purpose::Replication].into_iter().find(|purpose| purpose.to_wire() == number)
+    }
+
+    pub(crate) fn to_wire(self) -> u32 {
+        match self {
+            Purpose::Ask => 1,
+            Purpose::Control => 2,
+            Purpose::Replication => 3,
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Three brokers, each a process: what users see when one of them ends, hangs, comes back.
+
+mod history;
+
+use std::time::Duration;
+
+use leat_client::{Admin, Consumer, NewTopic, PartitionDescription, TopicPartition};
+
+use self::history::Load;
+use crate::harness::{Cluster, Process};
+
+async fn admin(bootstrap: &str) -> Admin {
+    Admin::builder().bootstrap(bootstrap).build().await.unwrap()
+}
+
+async fn create(cluster: &Cluster, topic: &str, partitions: i32) {
+    let admin = admin(&cluster.bootstrap()).await;
+    admin.create_topic(NewTopic::new(topic).partitions(partitions)).await.unwrap();
+    admin.close().await;
+}
+
+/// A partition as one broker describes it.
+async fn described(bootstrap: &str, topic: &str, partition: usize) -> PartitionDescription {
+    let admin = admin(bootstrap).await;
+    let described = admin.describe_topics(&[topic]).await.unwrap().remove(0).unwrap();
+    admin.close().await;
+    described.partitions[partition].clone()
+}
+
+/// The node that leads, once one does that is not `but`.
+async fn leader(bootstrap: &str, topic: &str, partition: usize, but: Option<usize>) -> usize {
+    for _ in 0..600 {
+        let leader = described(bootstrap, topic, partition).await.leader.and_then(|node| usize::try_from(node).ok());
+        match leader {
+            Some(leader) if Some(leader) != but => return leader,
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+    panic!("nobody leads {topic}-{partition}");
+}
+
+/// Waits until a partition has all its replicas in sync.
+async fn in_sync(bootstrap: &str, topic: &str, partition: usize) {
+    for _ in 0..600 {
+        let described = described(bootstrap, topic, partition).await;
+        if described.in_sync.len() == described.replicas.len() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{topic}-{partition} is not in sync");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_brokers_are_one_cluster() {
+    let cluster = Cluster::start(3, &[]);
+    let mut seen = Vec::new();
+    for node in 1..=3 {
+        let admin = admin(&cluster.address(node)).await;
+        admin.create_topic(NewTopic::new(format!("by-{node}")).partitions(3)).await.unwrap();
+        let described = admin.describe_cluster().await.unwrap();
+        seen.push((described.cluster_id.clone(), described.controller, described.brokers.len()));
+        admin.close().await;
+    }
+    assert!(seen.iter().all(|other| *other == seen[0] && other.2 == 3), "{seen:?}");
+    for node in 1..=3 {
+        let topic = format!("by-{node}");
+        for partition in 0..3 {
+            in_sync(&cluster.address(1), &topic, partition).await;
+        }
+        let load = Load::start(&cluster.address(node), &topic, 1).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let told = load.stop().await;
+        told.no_error();
+        told.check(&cluster.address(node % 3 + 1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_leader_takes_nothing_with_it() {
+    let mut cluster = Cluster::start(3, &[]);
+    create(&cluster, "killed", 1).await;
+    let load = Load::start(&cluster.bootstrap(), "killed", 0).await;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let node = leader(&cluster.bootstrap(), "killed", 0, None).await;
+        cluster.kill(node);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        leader(&cluster.bootstrap(), "killed", 0, Some(node)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        cluster.restart(node);
+        in_sync(&cluster.bootstrap(), "killed", 0).await;
+    }
+    let told = load.stop().await;
+    told.no_error();
+    told.check(&cluster.bootstrap()).await;
+}
+
+/// A leader that hangs answers nobody, and what it had not replicated is gone when it wakes up: it follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_hangs_is_replaced_and_follows_later() {
+    let cluster = Cluster::start(3, &[]);
+    create(&cluster, "hangs", 1).await;
+    let load = Load::start(&cluster.bootstrap(), "hangs", 0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let node = leader(&cluster.bootstrap(), "hangs", 0, None).await;
+    cluster.pause(node);
+    let others: Vec<String> = (1..=3).filter(|&other| other != node).map(|other| cluster.address(other)).collect();
+    leader(&others[0], "hangs", 0, Some(node)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cluster.resume(node);
+    in_sync(&others[1], "hangs", 0).await;
+    let told = load.stop().await;
+    told.no_error();
+    told.check(&cluster.address(node)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_shows_clients_no_error() {
+    let mut cluster = Cluster::start(3, &[]);
+    create(&cluster, "rolling", 3).await;
+    let mut loads = Vec::new();
+    for partition in 0..3 {
+        loads.push(Load::start(&cluster.bootstrap(), "rolling", partition).await);
+    }
+    for node in 1..=3 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        cluster.terminate(node);
+        cluster.restart(node);
+        for partition in 0..3 {
+            in_sync(&cluster.bootstrap(), "rolling", partition).await;
+        }
+    }
+    for load in loads {
+        let told = load.stop().await;
+        told.no_error();
+        told.check(&cluster.bootstrap()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_brokers_killed_at_once_come_back_with_everything() {
+    let mut cluster = Cluster::start(3, &[]);
+    create(&cluster, "all", 2).await;
+    let load = Load::start(&cluster.bootstrap(), "all", 1).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    (1..=3).for_each(|node| cluster.kill(node));
+    cluster.restart_all();
+    let told = load.stop().await;
+    told.no_error();
+    told.check(&cluster.bootstrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_majority_nothing_is_acknowledged_and_with_it_all_goes_on() {
+    let mut cluster = Cluster::start(3, &[]);
+    create(&cluster, "minority", 1).await;
+    let load = Load::start(&cluster.bootstrap(), "minority", 0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let left = leader(&cluster.bootstrap(), "minority", 0, None).await;
+    let lost: Vec<usize> = (1..=3).filter(|&node| node != left).collect();
+    lost.iter().for_each(|&node| cluster.kill(node));
+    // What was on its way to all of them may still be answered.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let alone = load.answered();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(load.answered(), alone, "nothing is acknowledged by one of three");
+    lost.iter().for_each(|&node| cluster.restart(node));
+    let told = load.stop().await;
+    told.no_error();
+    told.check(&cluster.bootstrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_goes_on_when_its_coordinator_is_killed() {
+    let mut cluster = Cluster::start(3, &["offsets.topic.num.partitions=1"]);
+    create(&cluster, "grouped", 2).await;
+    let load = Load::start(&cluster.bootstrap(), "grouped", 0).await;
+    let builder = Consumer::builder().bootstrap(cluster.bootstrap()).group_id("members".to_owned());
+    let builder = builder.set("auto.offset.reset", "earliest").unwrap().enable_auto_commit(false);
+    let consumer = builder.set("retry.backoff.ms", "20").unwrap().build().await.unwrap();
+    consumer.subscribe(&["grouped"]).await.unwrap();
+    let partition = TopicPartition::new("grouped", 0);
+    let mut next = 0;
+    for _ in 0..3 {
+        let upto = next + 100;
+        while next < upto {
+            for record in consumer.poll(Duration::from_secs(30)).await.unwrap() {
+                assert_eq!(record.offset, next, "each record once, in order");
+                next += 1;
+            }
+        }
+        consumer.commit().await.unwrap();
+        let coordinator = leader(&cluster.bootstrap(), "__consumer_offsets", 0, None).await;
+        cluster.kill(coordinator);
+        let committed = consumer.committed(std::slice::from_ref(&partition)).await.unwrap();
+        assert_eq!(committed[&partition].offset, next);
+        cluster.restart(coordinator);
+        in_sync(&cluster.bootstrap(), "__consumer_offsets", 0).await;
+    }
+    consumer.close().await;
+    let told = load.stop().await;
+    told.no_error();
+    told.check(&cluster.bootstrap()).await;
+}
+
+#[test]
+fn an_empty_folder_does_not_take_a_used_number() {
+    let mut cluster = Cluster::start(3, &[]);
+    cluster.kill(2);
+    std::fs::remove_dir_all(cluster.folder(2)).unwrap();
+    let settings = cluster.settings(2);
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let said = Process::refused(&cluster.folder(2), &settings);
+    assert!(said.contains("node 2 is in cluster") && said.contains("another data folder"), "{said}");
+}
+
+#[test]
+fn a_broker_without_the_secret_is_not_heard() {
+    let cluster = Cluster::start(3, &["leat.peer.secret=open sesame"]);
+    let stranger = tempfile::tempdir().unwrap();
+    let mut settings = cluster.settings(2);
+    settings.push("leat.peer.secret=open barley".into());
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    // Its port is taken by the true one, so that it can not even listen.
+    let said = Process::refused(&stranger.path().join("data"), &settings);
+    assert!(said.contains("leat.peer.listen"), "{said}");
+    let mut bytes = std::net::TcpStream::connect(cluster.peer_address(1)).unwrap();
+    std::io::Write::write_all(&mut bytes, &[0xff; 64]).unwrap();
+    bytes.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answer = Vec::new();
+    assert_eq!(std::io::Read::read_to_end(&mut bytes, &mut answer).unwrap_or(0), 0, "nothing is said to a stranger");
+}
