@@ -5,7 +5,12 @@
 use std::env;
 
 use leat_protocol::messages::join_group::JoinGroupRequestProtocol;
+use leat_protocol::messages::leave_group::MemberIdentity;
 use leat_protocol::messages::offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use leat_protocol::messages::offset_delete::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
+use leat_protocol::messages::offset_fetch::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
 use leat_protocol::messages::sync_group::SyncGroupRequestAssignment;
 use leat_protocol::messages::{
     AlterConfigsRequest, ApiVersionsRequest, CreatableTopic, CreatePartitionsRequest, CreatePartitionsTopic,
@@ -44,7 +49,7 @@ fn samples<R: Request>(request: &R, frames: &mut Vec<Vec<u8>>) {
 }
 
 /// Every request that the broker serves, with something in its arrays.
-fn all_requests() -> Vec<Vec<u8>> {
+pub(super) fn all_requests() -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     let data = PartitionProduceData { index: 0, records: Some(Records::from(batch(&["x"]))) };
     let topic = TopicProduceData { name: "a".into(), topic_id: Uuid::nil(), partition_data: vec![data] };
@@ -98,7 +103,26 @@ fn group_requests(frames: &mut Vec<Vec<u8>>) {
     samples(&DescribeGroupsRequest { groups: vec![group_id.clone()], ..Default::default() }, frames);
     samples(&ListGroupsRequest::default(), frames);
     samples(&DeleteGroupsRequest { groups_names: vec![group_id.clone()] }, frames);
-    samples(&OffsetDeleteRequest { group_id, ..Default::default() }, frames);
+    let partitions = vec![OffsetDeleteRequestPartition { partition_index: 0 }];
+    let topics = vec![OffsetDeleteRequestTopic { name: "a".into(), partitions }];
+    samples(&OffsetDeleteRequest { group_id: group_id.clone(), topics }, frames);
+    later_group_requests(group_id, frames);
+}
+
+/// Those with arrays that only some versions have.
+fn later_group_requests(group_id: Str, frames: &mut Vec<Vec<u8>>) {
+    let coordinator_keys = vec![group_id.clone()];
+    frames.push(frame(6, 1, &FindCoordinatorRequest { coordinator_keys, ..Default::default() }));
+    let members = vec![MemberIdentity { member_id: "m".into(), ..Default::default() }];
+    frames.push(frame(5, 1, &LeaveGroupRequest { group_id: group_id.clone(), members, ..Default::default() }));
+    let topics = vec![OffsetFetchRequestTopic { name: "a".into(), partition_indexes: vec![0] }];
+    let request = OffsetFetchRequest { group_id: group_id.clone(), topics: Some(topics), ..Default::default() };
+    frames.push(frame(5, 1, &request));
+    let topics = vec![OffsetFetchRequestTopics { name: "a".into(), partition_indexes: vec![0], ..Default::default() }];
+    let groups = vec![OffsetFetchRequestGroup { group_id, topics: Some(topics), ..Default::default() }];
+    frames.push(frame(9, 1, &OffsetFetchRequest { groups, ..Default::default() }));
+    let (states_filter, types_filter) = (vec!["Stable".into()], vec!["classic".into()]);
+    frames.push(frame(5, 1, &ListGroupsRequest { states_filter, types_filter }));
 }
 
 /// A frame with a claim written over the bytes at `at`, its own size right.

@@ -4,6 +4,7 @@
 mod batches;
 mod bombs;
 mod configuration;
+mod counts;
 mod data_folders;
 mod frames;
 mod lengths;

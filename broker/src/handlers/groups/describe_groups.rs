@@ -1,5 +1,7 @@
 //! DescribeGroups: states and members.
 
+use std::collections::HashSet;
+
 use leat_protocol::messages::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
 };
@@ -17,7 +19,12 @@ const GROUP_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 pub(crate) async fn handle(context: &Context, request: DescribeGroupsRequest, version: i16) -> DescribeGroupsResponse {
     let mut groups = Vec::with_capacity(request.groups.len());
+    // A name takes a few bytes, what it is answered with may take megabytes.
+    let mut told = HashSet::new();
     for group_id in request.groups {
+        if !told.insert(group_id.clone()) {
+            continue;
+        }
         let name = own(&group_id);
         let described = look(context, &group_id, move |groups| describe(groups, &name)).await;
         let mut described = match described {

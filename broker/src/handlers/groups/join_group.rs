@@ -1,5 +1,7 @@
 //! JoinGroup: a member wants to be in the group's next generation. Answered when the group's members have come.
 
+use std::collections::HashSet;
+
 use leat_protocol::messages::join_group::{JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember};
 use leat_protocol::{ErrorCode, Str, Uuid};
 
@@ -67,13 +69,11 @@ fn check(context: &Context, request: &JoinGroupRequest, client_id: &str) -> Resu
 }
 
 fn join(context: &Context, request: &JoinGroupRequest, version: i16, client_id: Option<Str>) -> Join {
-    let mut protocols: Vec<Protocol> = Vec::new();
-    for protocol in &request.protocols {
-        // As in Kafka, the first of a name counts.
-        if !protocols.iter().any(|other| other.name == protocol.name) {
-            protocols.push(Protocol { name: own(&protocol.name), metadata: own_bytes(&protocol.metadata) });
-        }
-    }
+    // As in Kafka, the first of a name counts.
+    let mut names = HashSet::new();
+    let first = request.protocols.iter().filter(|protocol| names.insert(&*protocol.name));
+    let protocols =
+        first.map(|protocol| Protocol { name: own(&protocol.name), metadata: own_bytes(&protocol.metadata) }).collect();
     let ms = |ms: i32| u64::try_from(ms).unwrap_or(0);
     let rebalance_timeout_ms = if version == 0 { request.session_timeout_ms } else { request.rebalance_timeout_ms };
     Join {
