@@ -40,7 +40,8 @@ class Leat:
         settings = {"log.flush.interval.messages": 2**63 - 1, **(settings or {})}
         sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
         self.root.mkdir(parents=True, exist_ok=True)
-        command = [self.binary, "broker", "--listen", self.bootstrap, "--http-listen", "", "--data-dir", self.root / data, *sets]
+        own = ["--listen", self.bootstrap, "--http-listen", "", "--data-dir", self.root / data]
+        command = [self.binary, "broker", *own, *sets]
         self.server = Server(command, self.root / f"{data}.out")
         return self.server
 

@@ -1,5 +1,4 @@
-//! Ports of a cluster's nodes: from a base on, clients' ports, then brokers' and HTTP's a hundred apart, so that they can be
-//! read.
+//! Ports of a cluster's nodes: clients' from a base on, then brokers' and HTTP's a hundred apart, to be read by people.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,5 +1,5 @@
-//! A broker's process: found by its pid only if it really is that broker, then held by the kernel's own handle, so that no
-//! signal ever reaches a stranger that has got the pid since.
+//! A broker's process: found by its pid only if it really is that broker, then held by the kernel's own handle, so that
+//! no signal ever reaches a stranger that has got the pid since.
 
 use std::fs;
 use std::os::fd::OwnedFd;

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     dir: Dir,
 
-    /// Ports of a new cluster: for clients from here on, between brokers 100 higher, for HTTP 200; without it, free ones
+    /// Ports of a new cluster: clients' from here on, brokers' 100 higher, HTTP's 200; without it, free ones
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     base_port: Option<u16>,
 
