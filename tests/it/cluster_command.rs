@@ -53,21 +53,28 @@ impl Folder {
         out
     }
 
-    /// Only one node.
     #[track_caller]
-    fn status(&self) -> Row {
+    fn rows(&self) -> Vec<Row> {
         let out = self.ok(&["status"]);
-        let row = out.lines().nth(1).expect("a row");
-        let mut columns = row.split_whitespace().skip(1).map(str::to_owned);
-        let mut column = || columns.next().expect("a column");
-        Row { state: column(), pid: column(), bootstrap: column() }
+        let row = |line: &str| {
+            let mut columns = line.split_whitespace().skip(1).map(str::to_owned);
+            let mut column = || columns.next().expect("a column");
+            Row { state: column(), pid: column(), bootstrap: column() }
+        };
+        out.lines().skip(1).map(row).collect()
     }
 
-    /// A command against the node.
+    /// Of the only node.
+    #[track_caller]
+    fn status(&self) -> Row {
+        self.rows().remove(0)
+    }
+
+    /// A command against all nodes.
     #[track_caller]
     fn client(&self, args: &[&str]) -> String {
-        let bootstrap = self.status().bootstrap;
-        let output = leat_command().args(args).args(["-b", &bootstrap]).output().expect("the leat binary");
+        let nodes: Vec<_> = self.rows().into_iter().map(|row| row.bootstrap).collect();
+        let output = leat_command().args(args).args(["-b", &nodes.join(",")]).output().expect("the leat binary");
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -123,6 +130,29 @@ fn a_cluster_is_killed_paused_restarted_and_found_again_with_what_it_holds() {
     cluster.ok(&["down"]);
     assert_eq!(cluster.status().state, "down");
     assert_eq!(cluster.run(&["up", "--nodes", "2"]).code, Some(2), "it has one node");
+}
+
+#[test]
+fn three_nodes_lose_nothing_and_serve_while_each_is_killed_and_started_again() {
+    if skip_unless_leat("three_nodes_lose_nothing_and_serve_while_each_is_killed_and_started_again") {
+        return;
+    }
+    let cluster = Folder::new();
+    let up = cluster.ok(&["up"]);
+    assert_eq!(up.lines().next().map(|line| line.matches(':').count()), Some(3), "{up}");
+    let input = cluster.0.path().join("input");
+    fs::write(&input, "one\ntwo\nthree\n").expect("a file that can be written");
+    cluster.client(&["topic", "create", "kept", "--partitions", "3"]);
+    for node in ["1", "2", "3"] {
+        cluster.ok(&["kill", node]);
+        assert_eq!(cluster.rows().iter().filter(|row| row.state == "ready").count(), 2);
+        cluster.client(&["produce", "kept", input.to_str().expect("a path that is text")]);
+        cluster.ok(&["up"]);
+        assert!(cluster.rows().iter().all(|row| row.state == "ready"));
+    }
+    cluster.ok(&["restart"]);
+    let consumed = cluster.client(&["consume", "kept", "--until", "latest"]);
+    assert_eq!(consumed.lines().count(), 9, "{consumed}");
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl Node {
         let mut add = |option: &str, value: String| arguments.extend([option.to_owned(), value]);
         add("--listen", self.bootstrap());
         add("--http-listen", format!("127.0.0.1:{http}"));
-        add("--set", format!("node.id={}", self.id));
+        add("--node-id", self.id.to_string());
         if state.nodes.len() > 1 {
             let all: Vec<_> = state.nodes.iter().map(|node| format!("127.0.0.1:{}", node.ports.peers)).collect();
             add("--peer-listen", format!("127.0.0.1:{peers}"));

@@ -2,11 +2,8 @@
 
 use std::time::Instant;
 
-use clap::Args as _;
-
 use super::{Dir, status, wait_ready};
 use crate::cluster::Cluster;
-use crate::commands::broker;
 use crate::error::{Error, Result};
 use crate::output::Out;
 use crate::session::key_value;
@@ -24,7 +21,7 @@ Examples:
   leat cluster up
   leat cluster up --nodes 1 --dir try --base-port 9092 --set num.partitions=4")]
 pub(crate) struct Args {
-    /// Nodes of a new cluster [default: 3, or 1 while brokers do not replicate]
+    /// Nodes of a new cluster [default: 3]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=99))]
     nodes: Option<u32>,
 
@@ -46,10 +43,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let begun = Instant::now();
-    let nodes = args.nodes.unwrap_or(if replicates() { NODES } else { 1 }) as usize;
-    if nodes > 1 && !replicates() {
-        return Err(Error::Usage(format!("--nodes {nodes}: brokers of this build do not replicate yet")));
-    }
+    let nodes = args.nodes.unwrap_or(NODES) as usize;
     let (mut cluster, is_new) = Cluster::find_or_make(&args.dir.dir, nodes, args.base_port)?;
     if !is_new {
         check(args, &cluster)?;
@@ -74,12 +68,6 @@ pub(super) fn run(args: &Args) -> Result<()> {
     out.flush()?;
     eprintln!("{} of {} started in {:.2} s", down.len(), cluster.state.nodes.len(), begun.elapsed().as_secs_f64());
     Ok(())
-}
-
-/// Whether a broker can be told of others.
-fn replicates() -> bool {
-    let broker = broker::Args::augment_args(clap::Command::new("broker"));
-    broker.get_arguments().any(|argument| argument.get_long() == Some("peer-listen"))
 }
 
 /// A cluster that is there already stays what it is.
