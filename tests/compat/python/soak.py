@@ -64,7 +64,7 @@ class Broker:
 
     def start(self):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LEAT_")}
-        command = [args.leat, "broker", "--listen", self.bootstrap, "--data-dir", self.folder / "data",
+        command = [args.leat, "broker", "--listen", self.bootstrap, "--http-listen", "", "--data-dir", self.folder / "data",
                    "--set", "group.initial.rebalance.delay.ms=0"]
         with open(self.folder / "broker.log", "a") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
