@@ -9,7 +9,8 @@
 //!                ├─ pace      when each record is due, by a timer that does not round to milliseconds
 //!                ├─ payload   random letters, the same at each run
 //!                ├─ process   CPU seconds and memory of a broker, or of oneself
-//!                └─ report    text and JSON
+//!                ├─ report    text and JSON
+//!                └─ wire      requests without the client library
 //! ```
 //!
 //! At a fixed rate a latency counts from when the record was *due*, so a stall shows in every record that it held up
@@ -27,6 +28,7 @@ pub mod process;
 pub mod produce;
 pub mod report;
 pub mod requests;
+pub mod wire;
 
 pub use command::{Command, Common};
 pub use error::Error;

@@ -2,14 +2,13 @@
 //! with next to none on the client's side.
 
 use crate::report::{Counted, Latencies, Report, Started};
+use crate::wire::{self, Connection, decode, encode, take_frame};
 use crate::{Common, Error, payload::Payload};
 use bytes::{Bytes, BytesMut};
-use leat_protocol::header::{RequestHeader, ResponseHeader, encode_request};
-use leat_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
+use leat_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use leat_protocol::messages::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
-use leat_protocol::messages::{Message, Request};
 use leat_protocol::records::{Builder, Compression};
-use leat_protocol::wire::{Part, Reader, Records};
+use leat_protocol::wire::Records;
 use leat_protocol::{ApiKey, Str};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -58,7 +57,7 @@ pub async fn run(options: &Options) -> Result<Report, Error> {
     let partitions = partitions(&options.common).await?;
     let mut sockets = Vec::new();
     for _ in 0..options.connections.max(1) {
-        sockets.push(connect(&options.common).await?);
+        sockets.push(wire::connect(&options.common.bootstrap_server).await?);
     }
     let started = Started::now(options.common.broker_pid)?;
     let each = options.records.div_ceil(sockets.len() as u64);
@@ -148,26 +147,6 @@ fn frame(options: &Options, partition: i32) -> Result<Vec<u8>, Error> {
     encode(&request, PRODUCE_VERSION)
 }
 
-fn encode<R: Request>(request: &R, version: i16) -> Result<Vec<u8>, Error> {
-    let header = RequestHeader {
-        api_key: R::KEY as i16,
-        api_version: version,
-        correlation_id: 0,
-        client_id: Some(Str::from_static("leat-bench")),
-    };
-    let parts = encode_request(&header, request).map_err(|error| Error::Usage(error.to_string()))?;
-    Ok(parts.iter().flat_map(|part| if let Part::Bytes(bytes) = part { &bytes[..] } else { &[] }).copied().collect())
-}
-
-/// A whole frame without its size, if there is one.
-fn take_frame(received: &mut BytesMut) -> Option<Bytes> {
-    let size = u32::from_be_bytes(*received.first_chunk()?) as usize;
-    if received.len() < 4 + size {
-        return None;
-    }
-    Some(received.split_to(4 + size).freeze().slice(4..))
-}
-
 fn answer(body: Bytes) -> Result<(), Error> {
     let response: ProduceResponse = decode(body, ApiKey::Produce, PRODUCE_VERSION)?;
     for partition in response.responses.iter().flat_map(|topic| &topic.partition_responses) {
@@ -178,36 +157,11 @@ fn answer(body: Bytes) -> Result<(), Error> {
     Ok(())
 }
 
-fn decode<M: Message>(body: Bytes, api: ApiKey, version: i16) -> Result<M, Error> {
-    let mut reader = Reader::new(body);
-    let invalid = |error| Error::Broker(format!("an answer does not parse: {error}"));
-    ResponseHeader::decode(&mut reader, api, version).map_err(invalid)?;
-    M::decode(&mut reader, version).map_err(invalid)
-}
-
-async fn connect(common: &Common) -> Result<TcpStream, Error> {
-    let address = common.bootstrap_server.split(',').next().unwrap_or_default().trim();
-    let socket = TcpStream::connect(address).await.map_err(Error::io(address))?;
-    socket.set_nodelay(true).map_err(Error::io(address))?;
-    Ok(socket)
-}
-
 /// How many partitions the topic has. Its leader must be the broker that is asked.
 async fn partitions(common: &Common) -> Result<i32, Error> {
-    let mut socket = connect(common).await?;
     let topic = MetadataRequestTopic { name: Some(Str::from(common.topic.as_str())), ..Default::default() };
     let request = MetadataRequest { topics: Some(vec![topic]), ..MetadataRequest::default() };
-    socket.write_all(&encode(&request, METADATA_VERSION)?).await.map_err(Error::io("asking for metadata"))?;
-    let mut received = BytesMut::new();
-    let body = loop {
-        if let Some(body) = take_frame(&mut received) {
-            break body;
-        }
-        if socket.read_buf(&mut received).await.map_err(Error::io("reading metadata"))? == 0 {
-            return Err(Error::Broker("the broker closed the connection".into()));
-        }
-    };
-    let response: MetadataResponse = decode(body, ApiKey::Metadata, METADATA_VERSION)?;
+    let response = Connection::open(&common.bootstrap_server).await?.call(&request, METADATA_VERSION).await?;
     let found = response.topics.first().map_or(0, |topic| topic.partitions.len());
     match i32::try_from(found) {
         Ok(found) if found > 0 => Ok(found),
