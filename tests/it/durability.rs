@@ -10,7 +10,9 @@ use leat_protocol::ErrorCode;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::harness::{Partition, Process, batch, create_topic, free_port, producer_batch, random, skip_unless_leat};
+use crate::harness::{
+    Partition, Process, batch, create_topic, free_port, producer_batch, random, skip_unless_leat, wait_until,
+};
 
 const TOPIC: &str = "killed";
 const PARTITIONS: i32 = 4;
@@ -127,6 +129,31 @@ fn a_producer_is_known_after_kill_9() {
     assert_eq!(gap.error_code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
     assert_eq!(partition.append(producer_batch(900, 0, 3, 1)), 3);
     process.kill();
+}
+
+/// Else what a start reads and holds in memory would grow with the log, for as long as no life writes enough by itself.
+#[test]
+fn a_broker_that_is_killed_again_and_again_saves_a_checkpoint_all_the_same() {
+    if skip_unless_leat("a_broker_that_is_killed_again_and_again") {
+        return;
+    }
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("data");
+    let every = ["leat.checkpoint.interval.bytes=65536"];
+    let mut process = Process::start(&data, "127.0.0.1:0", &every);
+    let mut partition = Partition::with(&process.target, "killed", &[]);
+    let checkpoint = data.join(format!("{}-0/checkpoint", partition.topic));
+    let half = "x".repeat(40_000);
+    for life in 0..3 {
+        assert_eq!(partition.append(batch(&[&half])), life);
+        if checkpoint.exists() {
+            break;
+        }
+        process.kill();
+        process = Process::start(&data, "127.0.0.1:0", &every);
+        partition = partition.beside(&process.target);
+    }
+    wait_until("a checkpoint", Duration::from_secs(10), || checkpoint.exists());
 }
 
 /// A topic that answers before the sync, as Kafka does, still has all of it after the process died: the machine did not.

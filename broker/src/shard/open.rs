@@ -20,6 +20,10 @@ pub(crate) struct Opened {
     pub(super) replica: Replica<Ticket>,
     pub(super) machine: Option<Box<dyn Machine>>,
     pub(super) log: Adopted,
+    /// The checkpoint's.
+    pub(super) saved_applied: u64,
+    /// Bytes of log beyond the checkpoint.
+    pub(super) unsaved_bytes: u64,
 }
 
 /// Opens on the pool, once no earlier topic's folder of the same name is in the way.
@@ -52,7 +56,8 @@ fn open(around: &Surroundings, partition: &Partition) -> Result<Opened, String> 
         let membership = founders(partition);
         let start = Start { replica_id: partition.replica_id, ballot, membership, first_index: 1, ..Start::default() };
         let log = Adopted::Absent(Box::new(Absent { folder, identity, config }));
-        return Ok(Opened { replica: Replica::open(start, settings)?, machine, log });
+        let replica = Replica::open(start, settings)?;
+        return Ok(Opened { replica, machine, log, saved_applied: 0, unsaved_bytes: 0 });
     }
     let saved = Checkpoint::load(&around.env, &folder).map_err(|error| error.to_string())?;
     let checkpoint = saved.clone().unwrap_or_default();
@@ -104,7 +109,9 @@ fn open(around: &Surroundings, partition: &Partition) -> Result<Opened, String> 
         held,
         producers,
     };
-    Ok(Opened { replica: Replica::open(start, settings)?, machine, log: Adopted::Open(Box::new(log)) })
+    let (saved_applied, unsaved_bytes) = (checkpoint.applied, log.report().scanned_bytes);
+    let replica = Replica::open(start, settings)?;
+    Ok(Opened { replica, machine, log: Adopted::Open(Box::new(log)), saved_applied, unsaved_bytes })
 }
 
 /// Deletes what a partition that was never opened left on disk.

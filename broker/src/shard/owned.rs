@@ -38,7 +38,9 @@ pub(super) struct Running {
     /// What the other nodes were told of it last, while it leads.
     told: Option<Observation>,
     machine: Option<Box<dyn Machine>>,
-    /// Bytes written since the last checkpoint.
+    /// What was applied when the last checkpoint was saved.
+    saved_applied: u64,
+    /// Bytes of log beyond it, those of earlier lives too: one that is killed again and again has to save one some day.
     unsaved_bytes: u64,
 }
 
@@ -56,7 +58,7 @@ impl Owned {
 
     /// The log is there: hands it to the write thread and serves.
     pub(super) fn begin(&mut self, slot: Slot, opened: Opened, hands: &mut Hands<'_>) {
-        let Opened { replica, machine, log } = opened;
+        let Opened { replica, machine, log, saved_applied, unsaved_bytes } = opened;
         if let crate::disk::Adopted::Open(log) = &log {
             let reader = log.reader();
             self.partition.set_log_start(reader.log_start_offset());
@@ -64,7 +66,7 @@ impl Owned {
         }
         let flush = open::flush(&self.partition.config());
         hands.writer.send(Job::Adopt { slot, log, group: self.partition.group, flush });
-        self.phase = Phase::Open(Box::new(Running { replica, told: None, machine, unsaved_bytes: 0 }));
+        self.phase = Phase::Open(Box::new(Running { replica, told: None, machine, saved_applied, unsaved_bytes }));
         // What the log holds beyond the checkpoint is applied before anybody reads.
         self.flush(slot, 0, hands);
         if self.partition.state() == State::Closed {
@@ -179,7 +181,10 @@ impl Owned {
     }
 
     fn checkpoint_if_due(&mut self, slot: Slot, writer: &Writer, around: &Surroundings) {
-        if matches!(&self.phase, Phase::Open(running) if running.unsaved_bytes >= around.checkpoint_bytes) {
+        let Phase::Open(running) = &self.phase else { return };
+        // What was recovered counts from the start, and is applied only when it is committed again.
+        let moved = running.replica.applied() > running.saved_applied;
+        if moved && running.unsaved_bytes >= around.checkpoint_bytes {
             self.save_checkpoint(slot, writer, None);
         }
     }
@@ -187,7 +192,7 @@ impl Owned {
     /// Saves what is applied; `saved` is dropped where there is no log yet.
     pub(super) fn save_checkpoint(&mut self, slot: Slot, writer: &Writer, saved: Option<oneshot::Sender<()>>) {
         let Phase::Open(running) = &mut self.phase else { return };
-        running.unsaved_bytes = 0;
+        (running.saved_applied, running.unsaved_bytes) = (running.replica.applied(), 0);
         let checkpoint = Box::new(running.checkpoint(&self.partition));
         writer.send(Job::Checkpoint { slot, checkpoint, saved });
     }
