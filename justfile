@@ -28,6 +28,16 @@ bench *ARGS:
 bench-peers *ARGS:
     bench/peers/run {{ARGS}}
 
+# Groups, sessions and compaction: what they cost Leat and Apache Kafka; a line for each figure
+bench-groups *ARGS:
+    cargo build --release -p leat -p leat-bench --bin leat --bin groups
+    bench/groups.py {{ARGS}}
+
+# Ten groups of five clients, members and broker killed, for so many minutes
+soak MINUTES="30":
+    cargo build --release -p leat -p leat-client --bin leat --example group_member
+    tests/compat/soak {{MINUTES}}
+
 # Clients written elsewhere, against a release build; `just compat java` runs one of them
 compat *CLIENTS:
     cargo build --release -p leat -p leat-client --bin leat --example group_member

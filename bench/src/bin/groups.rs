@@ -151,12 +151,14 @@ struct Member {
     group: Str,
     id: Str,
     generation: i32,
+    /// Part of what it says of itself: a follower that comes with something new is not sent back to the old generation.
+    round: i32,
 }
 
 impl Member {
     async fn new(server: &str, group: String) -> Result<Self, Error> {
         let connection = coordinated(server, &group).await?;
-        Ok(Self { connection, group: group.into(), id: Str::default(), generation: -1 })
+        Ok(Self { connection, group: group.into(), id: Str::default(), generation: -1, round: 0 })
     }
 
     /// Joins and syncs, until it has an assignment.
@@ -186,7 +188,9 @@ impl Member {
     }
 
     async fn join(&mut self) -> Result<JoinGroupResponse, Error> {
-        let subscription = ConsumerProtocolSubscription { topics: vec!["some".into()], ..Default::default() };
+        let user_data = Some(Bytes::copy_from_slice(&self.round.to_be_bytes()));
+        let subscription =
+            ConsumerProtocolSubscription { topics: vec!["some".into()], user_data, ..Default::default() };
         let metadata = consumer_protocol::write(&subscription, 1).map_err(|error| Error::Usage(error.to_string()))?;
         let request = JoinGroupRequest {
             group_id: self.group.clone(),
@@ -203,7 +207,7 @@ impl Member {
             ErrorCode::COORDINATOR_LOAD_IN_PROGRESS | ErrorCode::NOT_COORDINATOR => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            code => check("a join", code)?,
+            code => check(&format!("a join of {:?} of {} after {}", self.id, self.group, self.generation), code)?,
         }
         self.id = joined.member_id.clone();
         self.generation = joined.generation_id;
@@ -282,14 +286,17 @@ async fn idle(
 
 async fn rebalance(server: &str, members: usize, rounds: usize) -> Result<(), Error> {
     let mut all = Vec::new();
+    // Those of an earlier run may still be in theirs.
+    let group = format!("rebalance-{}", std::process::id());
     for _ in 0..members {
-        all.push(Member::new(server, "rebalance".into()).await?);
+        all.push(Member::new(server, group.clone()).await?);
     }
     let mut took = Vec::new();
     for _ in 0..=rounds {
         let begun = Instant::now();
         let mut tasks = JoinSet::new();
         for mut member in all.drain(..) {
+            member.round += 1;
             tasks.spawn(async move { member.settle().await.map(|()| member) });
         }
         while let Some(member) = tasks.join_next().await {
