@@ -326,6 +326,7 @@ impl Broker {
         let Some(listener) = listening.socket else { return Ok(()) };
         let server = self.server.clone();
         let (raft, called, registered, shards) = (server.clone(), server.clone(), server.clone(), server.clone());
+        let (lacking, source, rate) = (server.clone(), server.clone(), server.clone());
         let hands = peers::Hands {
             raft: Box::new(move |group, message| {
                 if let Some(partition) = raft.partition_of(group) {
@@ -333,6 +334,24 @@ impl Broker {
                     raft.shard(&partition).send(Command::Peer { partition: partition.clone(), message });
                 }
             }),
+            lacking: Box::new(move |group, leader, first_index| {
+                if let Some(partition) = lacking.partition_of(group) {
+                    lacking.shard(&partition).send(Command::Lacking {
+                        partition: partition.clone(),
+                        leader,
+                        first_index,
+                    });
+                }
+            }),
+            source: Box::new(move |group, reply| {
+                let server = source.clone();
+                tokio::task::spawn_local(async move {
+                    // Whoever asked may be gone.
+                    let _ = reply.send(server.seed(group).await);
+                });
+            }),
+            pool: server.pool.clone(),
+            seed_bytes_per_second: Box::new(move || rate.config().leat_seed_bytes_per_second),
             called: Box::new(move |asked| {
                 let server = called.clone();
                 tokio::task::spawn_local(async move { server.called(asked).await });

@@ -129,7 +129,7 @@ impl Cleaner {
     }
 
     async fn pass(&mut self, partition: &Arc<Partition>, config: &Config) -> Result<Option<Outcome>, End> {
-        let shard = self.server.shard(partition);
+        let (shard, generation) = (self.server.shard(partition), partition.generation());
         if !shard.save_checkpoint(partition).await {
             return Err(End::Stopped);
         }
@@ -145,7 +145,9 @@ impl Cleaner {
             secret: Uuid::new_v4().into_bytes(),
         };
         let log = log_config(&topic, partition.index());
-        let Some(mut pass) = Compaction::begin(reader, log, &settings(&topic, config), order)? else { return Ok(None) };
+        let Some(mut pass) = Compaction::begin(&reader, log, &settings(&topic, config), order)? else {
+            return Ok(None);
+        };
         let (begun, mut moved) = (Instant::now(), 0);
         loop {
             match pass.step()? {
@@ -157,7 +159,7 @@ impl Cleaner {
                     }
                 }
                 Step::Swap(swap) => {
-                    if !self.server.shard(partition).swap_in(partition, swap).await {
+                    if !self.server.shard(partition).swap_in(partition, swap, generation).await {
                         return Err(End::Stopped);
                     }
                 }

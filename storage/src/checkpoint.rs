@@ -44,10 +44,25 @@ impl Checkpoint {
     /// Reads the checkpoint of the partition in `folder`, if it has one.
     pub fn load(env: &Env, folder: &Path) -> Result<Option<Self>> {
         let path = folder.join("checkpoint");
-        let Some(body) = frame::load(&*env.fs, &path, KIND)? else {
-            return Ok(None);
-        };
-        let mut fields = Fields::new(&path, &body);
+        match frame::load(&*env.fs, &path, KIND)? {
+            Some(body) => Self::decode(&path, &body).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The bytes of the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.encode()
+    }
+
+    /// Reads the bytes of a file that is not there; `path` is for the error.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let (body, _) = frame::decode(path, KIND, bytes)?;
+        Self::decode(path, body)
+    }
+
+    fn decode(path: &Path, body: &[u8]) -> Result<Self> {
+        let mut fields = Fields::new(path, body);
         let mut checkpoint = Self {
             applied: fields.u64()?,
             commit: fields.u64()?,
@@ -64,7 +79,7 @@ impl Checkpoint {
             checkpoint.epochs.push(epoch);
         }
         fields.end()?;
-        Ok(Some(checkpoint))
+        Ok(checkpoint)
     }
 
     /// Replaces the checkpoint of the partition in `folder`; on stable storage when this returns.

@@ -9,6 +9,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::frame::{self, Fields, Kind};
 use crate::fs::{self, File, Mode};
+use crate::seed;
 
 const META: Kind = Kind(*b"META");
 const BOOT: Kind = Kind(*b"BOOT");
@@ -129,6 +130,8 @@ impl DataDir {
             let path = self.path.join(&entry.name);
             if entry.is_dir && entry.name.ends_with(DELETED) {
                 remove_folder(fs, &path)?;
+            } else if entry.is_dir && [seed::STAGED, seed::WHOLE].iter().any(|suffix| entry.name.ends_with(suffix)) {
+                seed::finish(&self.env, &self.path, &entry.name)?;
             } else if !entry.is_dir && entry.name.ends_with(".new") {
                 fs.remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
             }

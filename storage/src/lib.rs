@@ -38,6 +38,7 @@ mod frame;
 pub mod fs;
 pub mod log;
 pub mod reader;
+pub mod seed;
 mod segment;
 
 pub use ballots::{Ballot, Ballots, GroupId};
@@ -50,3 +51,4 @@ pub use error::{Error, Result};
 pub use founding::{Founder, Founding};
 pub use log::{Identity, Log, LogConfig, OpenHint, Quarantined, Report, Swap, SyncRound, SyncTarget, delete_folder};
 pub use reader::{FileRange, LogReader, Slice, TimestampOffset};
+pub use seed::{Outline, Seed, SeedPart, Seeding, Staged};

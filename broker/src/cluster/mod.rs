@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use leat_protocol::records::{BatchHeader, Builder, Compression};
 use leat_protocol::{ErrorCode, Str, Uuid};
-use leat_storage::{Founding, GroupId};
+use leat_storage::{Checkpoint, Env, Founding, GroupId};
+use tokio::sync::oneshot;
 
 pub(crate) use self::machine::Outcomes;
 
@@ -20,7 +21,7 @@ use crate::config::{Config, Overrides, TopicConfig};
 use crate::handlers::admin::{Finish, Plan};
 use crate::metadata::{Batch, Image, Record, Replica};
 use crate::partition::{NOBODY, Partition, Place};
-use crate::peers::{self, Asked, Called, Decided, Observation};
+use crate::peers::{self, Asked, Called, Decided, Observation, Source};
 use crate::replica::{Acks, Answer};
 use crate::server::Server;
 use crate::shard::{Command, Machine, MachineFactory, Ticket};
@@ -176,6 +177,29 @@ impl Server {
             Ok(Answer::Refused(code, reason)) => Err((code, reason)),
             _ => Err(not_taken()),
         }
+    }
+
+    /// The log of a partition that this node leads, at a checkpoint that is made for it.
+    pub(crate) async fn seed(&self, group: GroupId) -> Result<Source, String> {
+        let partition = self.partition_of(group).ok_or("it is not here")?;
+        if !partition.is_settled() {
+            return Err("it is not led here".to_owned());
+        }
+        if !self.shard(&partition).save_checkpoint(&partition).await {
+            return Err("its checkpoint can not be saved".to_owned());
+        }
+        let folder = self.folder.join(partition.folder());
+        let reader = partition.reader().ok_or("it has no log")?;
+        let (reply, read) = oneshot::channel();
+        self.pool.spawn(move || {
+            let read = || -> Result<Source, leat_storage::Error> {
+                let checkpoint = Checkpoint::load(&Env::default(), &folder)?.unwrap_or_default();
+                Ok(Source { seed: reader.seed(checkpoint.applied)?, checkpoint })
+            };
+            // Whoever waits may be gone.
+            let _ = reply.send(read().map_err(|error| error.to_string()));
+        });
+        read.await.unwrap_or_else(|_| Err("the broker stops".to_owned()))
     }
 
     /// Waits for a while until it is known who leads a topic that was just made, so that the next question about it is answered.

@@ -130,7 +130,7 @@ impl<M: Machine> Actor<M> {
         let mut replaying = Replaying { machine: (self.make)(), next_offset: self.partition.log_start() };
         let mut records = 0;
         while replaying.next_offset < until {
-            let Some(reader) = self.partition.reader().cloned() else { break };
+            let Some(reader) = self.partition.reader() else { break };
             let (reply, replayed) = oneshot::channel();
             let now = now_since(begun);
             self.pool.spawn(move || {

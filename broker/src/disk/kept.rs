@@ -35,8 +35,15 @@ pub(super) struct Kept {
     retry_at: Option<Instant>,
     checkpoint: Option<Box<Checkpoint>>,
     pub(super) saver: Saver,
-    /// To be deleted when the sync under way has ended.
-    deleted: bool,
+    /// What is to become of it when the sync under way has ended.
+    leaving: Option<Leaving>,
+}
+
+/// Why a log is kept no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    Deleted,
+    Released,
 }
 
 enum State {
@@ -69,7 +76,7 @@ impl Kept {
             retry_at: None,
             checkpoint: None,
             saver: Saver::default(),
-            deleted: false,
+            leaving: None,
         }
     }
 
@@ -165,12 +172,12 @@ impl Kept {
         self.written == self.synced && self.stuck.is_empty() && self.syncing.is_none()
     }
 
-    pub(super) fn set_deleted(&mut self) {
-        self.deleted = true;
+    pub(super) fn set_leaving(&mut self, leaving: Leaving) {
+        self.leaving = Some(leaving);
     }
 
-    pub(super) fn is_deleted(&self) -> bool {
-        self.deleted
+    pub(super) fn leaving(&self) -> Option<Leaving> {
+        self.leaving
     }
 
     pub(super) fn is_syncing(&self) -> bool {

@@ -65,6 +65,10 @@ pub(crate) enum Job {
     Delete {
         slot: Slot,
     },
+    /// Lets go of the log: another one is to take its place.
+    Release {
+        slot: Slot,
+    },
     /// Syncs, checkpoints and closes every log, then ends the thread.
     Stop {
         checkpoints: Vec<(Slot, Checkpoint)>,
@@ -127,6 +131,10 @@ pub(crate) enum Done {
         reason: Arc<str>,
     },
     Deleted {
+        slot: Slot,
+    },
+    /// The log is closed, and nothing is written into its folder any more.
+    Released {
         slot: Slot,
     },
     Stopped,

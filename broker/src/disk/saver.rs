@@ -11,6 +11,11 @@ use parking_lot::Mutex;
 pub(super) struct Saver(Arc<Mutex<u64>>);
 
 impl Saver {
+    /// Saves no more, once what is being saved is.
+    pub(super) fn end(&self) {
+        *self.0.lock() = u64::MAX;
+    }
+
     /// Blocks on the disk, and while another one is saved.
     pub(super) fn save(&self, checkpoint: &Checkpoint, env: &Env, folder: &Path) -> Result<(), Error> {
         let mut applied = self.0.lock();

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use leat_storage::{Checkpoint, Env, Error, GroupId, Log, Swap, SyncRound};
 use tokio::sync::oneshot;
 
-use super::kept::Kept;
+use super::kept::{Kept, Leaving};
 use super::saver::Saver;
 use super::{Adopted, Ballots, Done, Flush, Job, Pool, Slot};
 use crate::metrics::Metrics;
@@ -150,7 +150,8 @@ impl Loop {
             }
             Job::Checkpoint { slot, checkpoint, saved } => self.checkpoint(slot, checkpoint, saved),
             Job::Swap { slot, swap, done } => self.swap(slot, *swap, done),
-            Job::Delete { slot } => self.delete(slot),
+            Job::Delete { slot } => self.leave(slot, Leaving::Deleted),
+            Job::Release { slot } => self.leave(slot, Leaving::Released),
             Job::Stop { .. } => {}
         }
     }
@@ -238,8 +239,8 @@ impl Loop {
     fn sync_ended(&mut self, slot: Slot, ready: u64, round: SyncRound, result: Result<(), Error>) {
         let Some(kept) = self.slot(slot) else { return };
         let ended = kept.sync_ended(ready, round, result);
-        if kept.is_deleted() {
-            self.delete(slot);
+        if let Some(leaving) = kept.leaving() {
+            self.leave(slot, leaving);
         } else if let Err(error) = ended {
             self.offline(slot, &error);
         }
@@ -297,19 +298,26 @@ impl Loop {
         }
     }
 
-    fn delete(&mut self, slot: Slot) {
+    fn leave(&mut self, slot: Slot, leaving: Leaving) {
         if let Some(kept) = self.slot(slot).filter(|kept| kept.is_syncing()) {
-            return kept.set_deleted();
+            return kept.set_leaving(leaving);
         }
-        let taken = self.slots.get_mut(slot).and_then(Option::take);
+        let mut taken = self.slots.get_mut(slot).and_then(Option::take);
         self.dirty.remove(&slot);
-        let log = taken.and_then(|mut kept| kept.take_log());
-        let own = self.own.clone();
-        self.pool.spawn(move || {
-            if let Some(Err(error)) = log.map(|log| log.delete()) {
-                tracing::warn!(%error, "files of a deleted partition were left behind");
+        let log = taken.as_mut().and_then(Kept::take_log);
+        let (own, report) = (self.own.clone(), self.report.clone());
+        self.pool.spawn(move || match leaving {
+            Leaving::Deleted => {
+                if let Some(Err(error)) = log.map(|log| log.delete()) {
+                    tracing::warn!(%error, "files of a deleted partition were left behind");
+                }
+                let _ = own.send(Order::Deleted { slot });
             }
-            let _ = own.send(Order::Deleted { slot });
+            Leaving::Released => {
+                taken.iter().for_each(|kept| kept.saver.end());
+                drop(log);
+                report(Done::Released { slot });
+            }
         });
     }
 

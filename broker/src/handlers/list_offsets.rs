@@ -80,7 +80,7 @@ async fn find(
     check_epoch(&partition, asked.current_leader_epoch)?;
     let end = partition.high_watermark();
     let at = |offset: i64| {
-        let leader_epoch = partition.reader().map_or(-1, |reader| epoch_at(reader, offset));
+        let leader_epoch = partition.reader().map_or(-1, |reader| epoch_at(&reader, offset));
         Some(TimestampOffset { offset, timestamp: -1, leader_epoch })
     };
     match asked.timestamp {
@@ -115,7 +115,7 @@ async fn search(
     timestamp: Option<i64>,
     end: i64,
 ) -> Result<Option<TimestampOffset>, ErrorCode> {
-    let Some(reader) = partition.reader().cloned() else { return Ok(None) };
+    let Some(reader) = partition.reader() else { return Ok(None) };
     let (reply, found) = oneshot::channel();
     context.server.pool.spawn(move || {
         let _ = reply.send(match timestamp {

@@ -5,8 +5,8 @@
 mod registry;
 mod waiters;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use leat_protocol::Str;
@@ -69,7 +69,9 @@ pub(crate) struct Partition {
     leadership: AtomicU64,
     settled: AtomicBool,
     disk_full: AtomicBool,
-    reader: OnceLock<LogReader>,
+    reader: ArcSwapOption<LogReader>,
+    /// Grows when another log takes the place of this one.
+    generation: AtomicU64,
     offline: ArcSwapOption<String>,
     pub(crate) traffic: Traffic,
     waiters: Waiters,
@@ -93,7 +95,8 @@ impl Partition {
             leadership: AtomicU64::new(pack(leader, leader_epoch)),
             settled: AtomicBool::new(leader == node_id),
             disk_full: AtomicBool::new(false),
-            reader: OnceLock::new(),
+            reader: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
             offline: ArcSwapOption::empty(),
             traffic: Traffic::default(),
             waiters: Waiters::default(),
@@ -214,13 +217,23 @@ impl Partition {
     }
 
     /// The log; `None` while nothing has ever been written.
-    pub(crate) fn reader(&self) -> Option<&LogReader> {
-        self.reader.get()
+    pub(crate) fn reader(&self) -> Option<Arc<LogReader>> {
+        self.reader.load_full()
     }
 
     pub(crate) fn set_reader(&self, reader: LogReader) {
-        // A partition's log is made or opened once.
-        let _ = self.reader.set(reader);
+        self.reader.store(Some(Arc::new(reader)));
+    }
+
+    /// Which of its logs, one after the other, this is.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Another log is about to take the place of this one.
+    pub(crate) fn begin_anew(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.set_state(State::Closed);
     }
 
     /// Wakes `wakeup` at the next change, until the registration is dropped.

@@ -17,7 +17,7 @@ use super::Peers;
 use super::convert;
 use super::frame::Outgoing;
 use super::handshake;
-use super::wire::{Frame, Purpose};
+use super::wire::{Body, Frame, Lacking, Purpose};
 
 /// Bytes that wait for one node; what comes beyond is dropped.
 const WAITING_MAX: usize = 64 << 20;
@@ -65,6 +65,14 @@ impl Links {
         let head = convert::to_wire(group, &message);
         // The link's task lives as long as this shard.
         let _ = queue.send(Queued { head, message, bytes });
+    }
+
+    /// Tells a node that its replica has to be seeded.
+    pub(crate) fn tell_lacking(&mut self, node: i32, group: GroupId, first_index: u64) {
+        let head = Frame { body: Some(Body::Lacking(Lacking { group: Some(group.into()), first_index })) };
+        let link = self.links.entry(node).or_insert_with(|| Link::start(self.peers.clone(), node, self.shard));
+        // As above.
+        let _ = link.urgent.send(Queued { head, message: Message::default(), bytes: 0 });
     }
 }
 

@@ -3,7 +3,9 @@
 //! ```text
 //!   node thread   control link -> Ping, Leaders, Call ->  the other's node thread
 //!                              <- Reply               <-
-//!   shard n       link         -> Raft                ->  the other's shard n, which hands on what another shard owns
+//!   shard n       link         -> Raft, Lacking       ->  the other's shard n, which hands on what another shard owns
+//!   a replica that entries can't serve   -> AskSeed   ->  the other's node thread
+//!                                        <- a log     <-
 //! ```
 //!
 //! Connections carry one way what their maker sends; the other side's messages come by the other side's connections. Nothing
@@ -17,6 +19,7 @@ mod handshake;
 mod links;
 mod liveness;
 mod observed;
+mod seeding;
 mod server;
 mod wire;
 
@@ -34,6 +37,7 @@ pub(crate) use self::bootstrap::{Membership, Seeking, find};
 pub(crate) use self::handshake::Me;
 pub(crate) use self::links::Links;
 pub(crate) use self::observed::{Observation, Observed};
+pub(crate) use self::seeding::{Source, Wanted, fetch};
 pub(crate) use self::server::{Hands, start};
 pub(crate) use self::wire::{Asked, Decided, Founder};
 

@@ -15,19 +15,30 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 use super::control::{self, PING_EVERY};
-use super::frame::{BYTES_MAX, FrameReader};
+use super::frame::{BYTES_MAX, FrameReader, STRANGER_BYTES_MAX, invalid};
 use super::handshake::{self, Known};
 use super::observed::Observation;
-use super::wire::{Body, Call, Frame, Leaders, Purpose, Reply};
+use super::seeding::{self, Source};
+use super::wire::{Body, Call, Frame, Lacking, Leaders, Purpose, Reply};
 use super::{Called, Peers, convert};
+use crate::disk::Pool;
 
 /// Something to run on another thread.
 pub(crate) type Run = Box<dyn FnOnce() + Send>;
+
+type ReplySource = oneshot::Sender<Result<Source, String>>;
 
 /// What the node's thread hands on.
 pub(crate) struct Hands {
     /// A message for a replica of this node.
     pub(crate) raft: Box<dyn Fn(GroupId, eraftpb::Message) + Send + Sync>,
+    /// Another node leads the group and no longer has the entries before this one, which this node lacks.
+    pub(crate) lacking: Box<dyn Fn(GroupId, i32, u64) + Send + Sync>,
+    /// The log of a group that this node leads.
+    pub(crate) source: Box<dyn Fn(GroupId, ReplySource) + Send + Sync>,
+    /// Reads for seeds, at so many bytes a second.
+    pub(crate) pool: Pool,
+    pub(crate) seed_bytes_per_second: Box<dyn Fn() -> f64 + Send + Sync>,
     /// Something is asked of this node.
     pub(crate) called: Box<dyn Fn(Called) + Send + Sync>,
     /// The data folder that a node is registered with.
@@ -105,6 +116,7 @@ async fn accept(peers: &Arc<Peers>, listener: std::net::TcpListener, hands: Arc<
                 Purpose::Ask => {}
                 Purpose::Control => controlled(&peers, visitor.known, &hands).await,
                 Purpose::Replication => replicate(visitor.shard, visitor.known, hands),
+                Purpose::Seed => seed(visitor.known, &hands).await,
             }
         });
     }
@@ -128,7 +140,8 @@ async fn controlled(peers: &Arc<Peers>, known: Known, hands: &Hands) {
             Some(Body::Ping(_)) => peers.heard(node_id, incarnation),
             Some(Body::Leaders(told)) => learn(peers, node_id, told),
             Some(Body::Call(call)) => called(hands, call, &replies),
-            Some(Body::Raft(_) | Body::Reply(_)) | None => {}
+            // Of other connections, or of a later release.
+            Some(_) | None => {}
         }
     }
     writing.abort();
@@ -164,6 +177,20 @@ fn called(hands: &Hands, call: Call, replies: &mpsc::UnboundedSender<Reply>) {
     });
 }
 
+/// Sends a log to a replica that asks for it.
+async fn seed(known: Known, hands: &Hands) {
+    let Known { mut reader, writer, node_id, .. } = known;
+    let Ok(Frame { body: Some(Body::AskSeed(group)) }) = reader.message(STRANGER_BYTES_MAX).await else { return };
+    let (reply, source) = oneshot::channel();
+    (hands.source)(group.into(), reply);
+    let source = source.await.unwrap_or_else(|_| Err("the broker stops".to_owned()));
+    let sent = seeding::send(writer, source, &hands.pool, (hands.seed_bytes_per_second)()).await;
+    match sent {
+        Ok(()) => tracing::info!(node_id, partition = group.partition, "a replica was sent its log"),
+        Err(error) => tracing::warn!(node_id, partition = group.partition, %error, "a replica was not sent its log"),
+    }
+}
+
 /// Hands a replication connection to the shard that most of its messages are for.
 fn replicate(shard: usize, known: Known, hands: Arc<Hands>) {
     let Known { reader, writer, node_id, .. } = known;
@@ -174,7 +201,7 @@ fn replicate(shard: usize, known: Known, hands: Arc<Hands>) {
         shard,
         Box::new(move || {
             tokio::task::spawn_local(async move {
-                if let Err(error) = read_raft(stream, begun, &hands).await {
+                if let Err(error) = read_raft(stream, begun, node_id, &hands).await {
                     tracing::warn!(node_id, %error, "a broker's connection is closed");
                 }
             });
@@ -182,15 +209,21 @@ fn replicate(shard: usize, known: Known, hands: Arc<Hands>) {
     );
 }
 
-async fn read_raft(stream: std::net::TcpStream, begun: BytesMut, hands: &Hands) -> io::Result<()> {
+async fn read_raft(stream: std::net::TcpStream, begun: BytesMut, node_id: i32, hands: &Hands) -> io::Result<()> {
     let (half, _writer) = tokio::net::TcpStream::from_std(stream)?.into_split();
     let mut reader = FrameReader::begun(half, begun);
     while let Some(frame) = reader.next(BYTES_MAX).await? {
-        let head = Frame::decode(frame.head).map_err(|error| super::frame::invalid(error.to_string()))?;
-        if let Some(Body::Raft(head)) = head.body {
-            let (group, message) =
-                convert::from_wire(head, frame.payload).map_err(|what| super::frame::invalid(what.to_owned()))?;
-            (hands.raft)(group, message);
+        let head = Frame::decode(frame.head).map_err(|error| invalid(error.to_string()))?;
+        match head.body {
+            Some(Body::Raft(head)) => {
+                let (group, message) =
+                    convert::from_wire(head, frame.payload).map_err(|what| invalid(what.to_owned()))?;
+                (hands.raft)(group, message);
+            }
+            Some(Body::Lacking(Lacking { group: Some(group), first_index })) => {
+                (hands.lacking)(group.into(), node_id, first_index);
+            }
+            _ => {}
         }
     }
     Ok(())

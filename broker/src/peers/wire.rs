@@ -8,6 +8,8 @@
 //! back and byte for byte as they are in the log: they are never copied into the head.
 
 use bytes::Bytes;
+use leat_protocol::Uuid;
+use leat_storage::GroupId;
 use prost::Message;
 
 /// The release's number of this protocol. Another major one is refused with a reason.
@@ -46,6 +48,8 @@ pub(crate) enum Purpose {
     Control,
     /// Raft messages of one shard.
     Replication,
+    /// A log as a whole, to one replica that entries can't serve.
+    Seed,
 }
 
 /// The answer to [`Hello`].
@@ -97,7 +101,7 @@ pub(crate) struct Founder {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Frame {
     /// `None` is a kind that this release does not know, and is passed over.
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub(crate) body: Option<Body>,
 }
 
@@ -113,7 +117,68 @@ pub(crate) enum Body {
     Call(Call),
     #[prost(message, tag = "5")]
     Reply(Reply),
+    #[prost(message, tag = "6")]
+    Lacking(Lacking),
+    #[prost(message, tag = "7")]
+    AskSeed(Group),
+    #[prost(message, tag = "8")]
+    Outline(Outline),
+    #[prost(message, tag = "9")]
+    Piece(Piece),
+    #[prost(message, tag = "10")]
+    Whole(Whole),
 }
+
+/// A partition's Raft group.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Group {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) topic_high: u64,
+    #[prost(fixed64, tag = "2")]
+    pub(crate) topic_low: u64,
+    #[prost(int32, tag = "3")]
+    pub(crate) partition: i32,
+}
+
+/// The sender leads the group, and the receiver lacks entries that it no longer has.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Lacking {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) group: Option<Group>,
+    /// The first entry that it has.
+    #[prost(uint64, tag = "2")]
+    pub(crate) first_index: u64,
+}
+
+/// What a seed is; pieces of its segments follow, in order.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Outline {
+    /// Why there is none; empty where there is.
+    #[prost(string, tag = "1")]
+    pub(crate) refusal: String,
+    #[prost(uint64, tag = "2")]
+    pub(crate) first_index: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) previous_term: u64,
+    #[prost(int64, tag = "4")]
+    pub(crate) clean_end: i64,
+    /// The checkpoint file of the last entry.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(crate) checkpoint: Bytes,
+}
+
+/// The next bytes of a segment's log are the payload.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Piece {
+    #[prost(int64, tag = "1")]
+    pub(crate) base_offset: i64,
+    #[prost(uint32, tag = "2")]
+    pub(crate) position: u32,
+}
+
+/// All pieces were sent.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Whole {}
 
 /// The sender lives.
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -212,6 +277,19 @@ pub(crate) enum Asked {
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct Decided {}
 
+impl From<GroupId> for Group {
+    fn from(group: GroupId) -> Group {
+        let (topic_high, topic_low) = group.topic_id.as_u64_pair();
+        Group { topic_high, topic_low, partition: group.partition }
+    }
+}
+
+impl From<Group> for GroupId {
+    fn from(group: Group) -> GroupId {
+        GroupId { topic_id: Uuid::from_u64_pair(group.topic_high, group.topic_low), partition: group.partition }
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Reply {
     #[prost(uint64, tag = "1")]
@@ -228,7 +306,8 @@ pub(crate) struct Reply {
 
 impl Purpose {
     pub(crate) fn from_wire(number: u32) -> Option<Purpose> {
-        [Purpose::Ask, Purpose::Control, Purpose::Replication].into_iter().find(|purpose| purpose.to_wire() == number)
+        let all = [Purpose::Ask, Purpose::Control, Purpose::Replication, Purpose::Seed];
+        all.into_iter().find(|purpose| purpose.to_wire() == number)
     }
 
     pub(crate) fn to_wire(self) -> u32 {
@@ -236,6 +315,7 @@ impl Purpose {
             Purpose::Ask => 1,
             Purpose::Control => 2,
             Purpose::Replication => 3,
+            Purpose::Seed => 4,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a replica is told and what it asks for. It carries out nothing itself.
 
+use std::collections::BTreeSet;
+
 use bytes::{Bytes, BytesMut};
 use leat_protocol::ErrorCode;
 use leat_protocol::records::BatchHeader;
@@ -33,6 +35,8 @@ pub(crate) enum Event<T> {
     Down { replicas: Vec<u64> },
     /// The node of the group's leader has ended. One of the others is the first to campaign.
     LeaderLost { first: bool },
+    /// The leader takes this replica for one that entries can't serve, which it is no more: it says how far it is.
+    Seeded,
     /// This replica should lead, and nobody is known to.
     Campaign,
     /// Another replica should lead instead of this one.
@@ -55,6 +59,8 @@ pub(crate) struct Effects<T> {
     pub(crate) answers: Vec<(T, Answer)>,
     pub(crate) applied: Vec<Applied>,
     pub(crate) reads: Vec<ReadRequest>,
+    /// Replicas that entries can't serve: they have to be seeded.
+    pub(crate) lacking: BTreeSet<u64>,
 }
 
 impl<T> Default for Effects<T> {
@@ -65,6 +71,7 @@ impl<T> Default for Effects<T> {
             answers: Vec::new(),
             applied: Vec::new(),
             reads: Vec::new(),
+            lacking: BTreeSet::new(),
         }
     }
 }

@@ -18,6 +18,7 @@ mod pending;
 mod persist;
 mod propose;
 mod quiet;
+mod seed;
 #[cfg(test)]
 mod sim;
 mod store;
@@ -269,6 +270,7 @@ impl<T> Replica<T> {
                 self.set_down(replicas);
                 self.flush(effects);
             }
+            Event::Seeded => self.seeded(effects),
             Event::LeaderLost { first } => self.leader_lost(first, effects),
             Event::Campaign => {
                 self.wake();
@@ -324,7 +326,9 @@ impl<T> Replica<T> {
             self.settle_leadership(effects);
         }
         self.advance_high_watermark(effects);
-        effects.reads.append(&mut self.node.mut_store().take_reads());
+        let store = self.node.mut_store();
+        effects.reads.append(&mut store.take_reads());
+        effects.lacking.append(&mut store.take_lacking());
     }
 
     fn is_alone(&self) -> bool {

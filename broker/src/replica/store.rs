@@ -5,7 +5,7 @@
 //! queues a read that the driver carries out.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use leat_protocol::records::entry::EntryKind;
@@ -64,6 +64,8 @@ pub(crate) struct Store {
     /// Entries before this one have given their payload away.
     kept_first: u64,
     reads: RefCell<Vec<ReadRequest>>,
+    /// Replicas that lack what entries no longer give.
+    lacking: RefCell<BTreeSet<u64>>,
     fetched: RefCell<Option<(u64, Vec<Entry>)>>,
 }
 
@@ -100,6 +102,7 @@ impl Store {
             held_bytes,
             kept_first: start.applied + 1,
             reads: RefCell::default(),
+            lacking: RefCell::default(),
             fetched: RefCell::default(),
         }
     }
@@ -209,6 +212,14 @@ impl Store {
         self.epochs.drain(..keep);
     }
 
+    pub(crate) fn take_lacking(&mut self) -> BTreeSet<u64> {
+        std::mem::take(self.lacking.get_mut())
+    }
+
+    pub(crate) fn first(&self) -> u64 {
+        self.first_index
+    }
+
     pub(crate) fn take_reads(&mut self) -> Vec<ReadRequest> {
         std::mem::take(self.reads.get_mut())
     }
@@ -301,7 +312,9 @@ impl Storage for Store {
         Ok(self.last_index)
     }
 
-    fn snapshot(&self, _request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+    /// There is none in raft's sense: whoever lacks entries is seeded with the log itself, and says then how far it is.
+    fn snapshot(&self, _request_index: u64, to: u64) -> raft::Result<Snapshot> {
+        self.lacking.borrow_mut().insert(to);
         Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use leat_protocol::records::BatchHeader;
-use leat_storage::{GroupId, Swap};
+use leat_storage::{GroupId, Staged, Swap};
 use raft::eraftpb::Message;
 use tokio::sync::{mpsc, oneshot};
 
@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Swap {
         partition: Arc<Partition>,
         swap: Box<Swap>,
+        /// Of the log that was compacted.
+        generation: u64,
         done: oneshot::Sender<()>,
     },
     /// The topic's configuration changed.
@@ -91,6 +93,18 @@ pub(crate) enum Command {
         group: GroupId,
         request: ReadRequest,
         frames: Option<Vec<Bytes>>,
+    },
+    /// The leader, on this node, no longer has the entries before `first_index`, which are missing here.
+    Lacking {
+        partition: Arc<Partition>,
+        leader: i32,
+        first_index: u64,
+    },
+    /// A log that is to take the place of this one, or why it could not be had.
+    Staged {
+        slot: Slot,
+        group: GroupId,
+        staged: Result<Box<Staged>, String>,
     },
     /// Which nodes live.
     Nodes(Arc<Alive>),
@@ -153,9 +167,9 @@ impl ShardHandle {
     }
 
     /// Swaps in what compaction has made. False where that can't be done; the next start does it then.
-    pub(crate) async fn swap_in(&self, partition: &Arc<Partition>, swap: Box<Swap>) -> bool {
+    pub(crate) async fn swap_in(&self, partition: &Arc<Partition>, swap: Box<Swap>, generation: u64) -> bool {
         let (done, waiting) = oneshot::channel();
-        self.send(Command::Swap { partition: partition.clone(), swap, done });
+        self.send(Command::Swap { partition: partition.clone(), swap, generation, done });
         waiting.await.is_ok()
     }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leat_storage::{Env, GroupId};
+use leat_storage::{Env, GroupId, Staged};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::command::{Command, ShardHandle, Ticket};
@@ -166,12 +166,16 @@ impl Shard {
             Command::Checkpoint { partition, saved } => {
                 self.with_open(&partition, Command::Checkpoint { partition: partition.clone(), saved });
             }
-            Command::Swap { partition, swap, done } => {
-                self.with_open(&partition, Command::Swap { partition: partition.clone(), swap, done });
+            Command::Swap { partition, swap, generation, done } => {
+                self.with_open(&partition, Command::Swap { partition: partition.clone(), swap, generation, done });
             }
             Command::Peer { partition, message } => {
                 self.with_open(&partition, Command::Peer { partition: partition.clone(), message });
             }
+            Command::Lacking { partition, leader, first_index } => {
+                self.with_open(&partition, Command::Lacking { partition: partition.clone(), leader, first_index });
+            }
+            Command::Staged { slot, group, staged } => self.staged(slot, group, staged),
             Command::Read { slot, group, request, frames } => self.read(slot, group, request, frames),
             Command::Nodes(alive) => self.nodes(alive),
             Command::Evacuate => self.evacuate(),
@@ -257,7 +261,12 @@ impl Shard {
                 let _ = reply.send(());
             }
             Command::Checkpoint { saved, .. } => owned.save_checkpoint(slot, &self.writer, Some(saved)),
-            Command::Swap { swap, done, .. } => self.writer.send(Job::Swap { slot, swap, done }),
+            Command::Swap { swap, generation, done, .. } if generation == owned.partition.generation() => {
+                self.writer.send(Job::Swap { slot, swap, done });
+            }
+            Command::Lacking { leader, first_index, .. } => {
+                owned.lacks(slot, leader, first_index, &self.around, &self.done);
+            }
             Command::Peer { message, .. } => owned.step(Event::Message(message)),
             Command::Inspect { look, .. } => {
                 if let Phase::Open(running) = &owned.phase {
@@ -298,6 +307,29 @@ impl Shard {
             owned.step(Event::Read { request, frames });
             self.touch(slot);
         }
+    }
+
+    fn staged(&mut self, slot: Slot, group: GroupId, staged: Result<Box<Staged>, String>) {
+        let owned = self.slots.get_mut(slot).and_then(Option::as_mut).filter(|owned| owned.partition.group == group);
+        if let Some(owned) = owned {
+            owned.staged(slot, staged, &self.writer);
+        }
+    }
+
+    /// The old log is closed: the new one takes its place.
+    fn released(&mut self, slot: Slot) {
+        let Some(owned) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
+        let Some(staged) = owned.staged.take() else { return };
+        let (around, partition, done) = (self.around.clone(), owned.partition.clone(), self.done.clone());
+        self.around.pool.spawn(move || {
+            let report = move |result| {
+                let _ = done.send(Command::Opened { slot, result: Box::new(result) });
+            };
+            match staged.take_place() {
+                Ok(()) => open::spawn(around, partition, report),
+                Err(error) => report(Err(error.to_string())),
+            }
+        });
     }
 
     fn nodes(&mut self, alive: Arc<Alive>) {
@@ -357,6 +389,7 @@ impl Shard {
             | Done::Trimmed { slot, .. }
             | Done::Offline { slot, .. }
             | Done::Full { slot, .. }
+            | Done::Released { slot }
             | Done::Deleted { slot } => *slot,
             Done::Stopped => return,
         };
@@ -366,6 +399,9 @@ impl Shard {
             }
             self.free.push(slot);
             return;
+        }
+        if matches!(done, Done::Released { .. }) {
+            return self.released(slot);
         }
         let Some(owned) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
         owned.disk(done);

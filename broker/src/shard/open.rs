@@ -130,7 +130,7 @@ fn founders(partition: &Partition) -> ConfState {
     members(partition.replicas().iter().map(|replica| replica.id))
 }
 
-fn identity(partition: &Partition) -> Identity {
+pub(super) fn identity(partition: &Partition) -> Identity {
     let GroupId { topic_id, partition: index } = partition.group;
     Identity { topic_id, partition: index, replica_id: partition.replica_id }
 }

@@ -1,21 +1,29 @@
 //! A replica in its shard: carries out its effects and shows its state to the other threads.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use leat_storage::Checkpoint;
+use leat_storage::{Checkpoint, Staged};
 use tokio::sync::{mpsc, oneshot};
 
 use super::open::{self, Opened};
 use super::{Command, Machine, Surroundings, Ticket};
 use crate::disk::{Done, Job, Slot, Writer};
 use crate::partition::{NOBODY, Partition, State};
-use crate::peers::{Alive, Links, Observation, Peers};
+use crate::peers::{self, Alive, Links, Observation, Peers, Wanted};
 use crate::replica::{Answer, Applied, Effects, Event, ReadRequest, Replica};
+
+/// How often a leader tells a replica that it has to be seeded.
+const TELL_LACKING_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) struct Owned {
     pub(super) partition: Arc<Partition>,
     pub(super) phase: Phase,
     pub(super) dirty: bool,
+    /// Takes the place of the log that is being closed.
+    pub(super) staged: Option<Box<Staged>>,
     effects: Effects<Ticket>,
 }
 
@@ -37,6 +45,10 @@ pub(super) struct Running {
     pub(super) replica: Replica<Ticket>,
     /// What the other nodes were told of it last, while it leads.
     told: Option<Observation>,
+    /// When each replica was told last that it has to be seeded.
+    told_lacking: HashMap<u64, Instant>,
+    /// A seed is on its way here.
+    seeding: bool,
     machine: Option<Box<dyn Machine>>,
     /// What was applied when the last checkpoint was saved.
     saved_applied: u64,
@@ -46,7 +58,8 @@ pub(super) struct Running {
 
 impl Owned {
     pub(super) fn new(partition: Arc<Partition>) -> Owned {
-        Owned { partition, phase: Phase::Opening { waiting: Vec::new() }, dirty: false, effects: Effects::default() }
+        let phase = Phase::Opening { waiting: Vec::new() };
+        Owned { partition, phase, dirty: false, staged: None, effects: Effects::default() }
     }
 
     pub(super) fn take_waiting(&mut self) -> Vec<Command> {
@@ -66,7 +79,15 @@ impl Owned {
         }
         let flush = open::flush(&self.partition.config());
         hands.writer.send(Job::Adopt { slot, log, group: self.partition.group, flush });
-        self.phase = Phase::Open(Box::new(Running { replica, told: None, machine, saved_applied, unsaved_bytes }));
+        self.phase = Phase::Open(Box::new(Running {
+            replica,
+            told: None,
+            told_lacking: HashMap::new(),
+            seeding: false,
+            machine,
+            saved_applied,
+            unsaved_bytes,
+        }));
         // What the log holds beyond the checkpoint is applied before anybody reads.
         self.flush(slot, 0, hands);
         if self.partition.state() == State::Closed {
@@ -112,6 +133,65 @@ impl Owned {
         }
     }
 
+    /// The leader can't serve this replica with entries: it fetches the log, unless it has done so already.
+    pub(super) fn lacks(
+        &mut self,
+        slot: Slot,
+        leader: i32,
+        first_index: u64,
+        around: &Surroundings,
+        done: &mpsc::UnboundedSender<Command>,
+    ) {
+        let Phase::Open(running) = &mut self.phase else { return };
+        if running.replica.continues_at(first_index) {
+            return self.step(Event::Seeded);
+        }
+        if std::mem::replace(&mut running.seeding, true) {
+            return;
+        }
+        let partition = &self.partition;
+        tracing::info!(partition = %partition.folder(), leader, first_index, "entries are missing: the log is fetched");
+        let wanted = Wanted {
+            group: partition.group,
+            from: leader,
+            env: around.env.clone(),
+            folder: around.folder.join(partition.folder()),
+            identity: open::identity(partition),
+            config: open::log_config(&partition.config(), partition.index()),
+        };
+        let (peers, done, group) = (around.peers.clone(), done.clone(), partition.group);
+        let fetching = thread::Builder::new().name("leat-seed".into()).spawn(move || {
+            let staged = peers::fetch(&peers, &wanted).map(Box::new).map_err(|error| error.to_string());
+            // The shard may have ended.
+            let _ = done.send(Command::Staged { slot, group, staged });
+        });
+        if let Err(error) = fetching {
+            tracing::warn!(%error, "no thread to fetch a log");
+        }
+    }
+
+    /// A log is there to take the place of this one, if that is still right.
+    pub(super) fn staged(&mut self, slot: Slot, staged: Result<Box<Staged>, String>, writer: &Writer) {
+        let Phase::Open(running) = &mut self.phase else { return };
+        running.seeding = false;
+        let folder = self.partition.folder();
+        match staged {
+            Ok(staged) if running.replica.may_become(staged.applied, staged.term) => {
+                tracing::info!(partition = %folder, applied = staged.applied, "the fetched log takes the place of the old one");
+                self.staged = Some(staged);
+                self.partition.begin_anew();
+                self.effects.answers.drain(..).for_each(|(ticket, _)| ticket.answer(Answer::NotLeader));
+                self.effects = Effects::default();
+                self.phase = Phase::Opening { waiting: Vec::new() };
+                writer.send(Job::Release { slot });
+            }
+            Ok(staged) => {
+                tracing::info!(partition = %folder, applied = staged.applied, "a fetched log is not needed any more")
+            }
+            Err(reason) => tracing::warn!(partition = %folder, %reason, "the log could not be fetched"),
+        }
+    }
+
     fn down(&self, alive: &Alive) -> Vec<u64> {
         let replicas = self.partition.replicas();
         replicas.iter().filter(|replica| !alive.contains_key(&replica.node_id)).map(|replica| replica.id).collect()
@@ -149,6 +229,9 @@ impl Owned {
             if let Some(node) = self.partition.node_of(message.to) {
                 hands.links.send(node, self.partition.group, message);
             }
+        }
+        for replica in std::mem::take(&mut self.effects.lacking) {
+            running.tell_lacking(replica, &self.partition, hands.links);
         }
         for write in self.effects.writes.drain(..) {
             running.unsaved_bytes += write.frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
@@ -225,7 +308,7 @@ impl Owned {
                 tracing::error!(partition = %self.partition.folder(), %reason, "partition is offline");
                 self.set_offline(&reason);
             }
-            Done::Deleted { .. } | Done::Stopped => {}
+            Done::Deleted { .. } | Done::Released { .. } | Done::Stopped => {}
         }
     }
 
@@ -270,6 +353,15 @@ fn read(partition: &Arc<Partition>, slot: Slot, request: ReadRequest, hands: &Ha
 }
 
 impl Running {
+    /// Tells a replica that it has to be seeded, now and then until it is.
+    fn tell_lacking(&mut self, replica: u64, partition: &Partition, links: &mut Links) {
+        let told = self.told_lacking.get(&replica).is_some_and(|at| at.elapsed() < TELL_LACKING_EVERY);
+        if let (Some(node), false) = (partition.node_of(replica), told) {
+            self.told_lacking.insert(replica, Instant::now());
+            links.tell_lacking(node, partition.group, self.replica.first_index());
+        }
+    }
+
     /// Publishes who leads and how far the log may be read.
     fn show(&mut self, partition: &Partition, peers: &Peers) {
         let replica = &self.replica;

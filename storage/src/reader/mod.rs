@@ -33,9 +33,9 @@ pub struct LogReader {
 /// A segment with its files and how far they are written.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    segment: Arc<Segment>,
-    files: Arc<Files>,
-    extent: Extent,
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) extent: Extent,
 }
 
 impl LogReader {

@@ -4,7 +4,7 @@ mod history;
 
 use std::time::Duration;
 
-use leat_client::{Admin, Consumer, NewTopic, PartitionDescription, TopicPartition};
+use leat_client::{Admin, Consumer, NewTopic, PartitionDescription, Producer, ProducerRecord, TopicPartition};
 
 use self::history::Load;
 use crate::harness::{Cluster, Process};
@@ -169,6 +169,75 @@ async fn without_a_majority_nothing_is_acknowledged_and_with_it_all_goes_on() {
     let told = load.stop().await;
     told.no_error();
     told.check(&cluster.bootstrap()).await;
+}
+
+/// What a replica missed is gone from every log by the time it comes back: it gets the log itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_was_away_for_too_long_is_seeded() {
+    let mut cluster = Cluster::start(3, &["log.cleaner.backoff.ms=100", "log.cleaner.min.cleanable.ratio=0.1"]);
+    let own = admin(&cluster.bootstrap()).await;
+    for (topic, policy) in [("deleted", "delete"), ("compacted", "compact")] {
+        let topic = NewTopic::new(topic).replicas(&[2, 1, 3]).config("segment.bytes", "4096");
+        own.create_topic(topic.config("cleanup.policy", policy)).await.unwrap();
+    }
+    let first = write(&cluster.bootstrap(), "deleted", 0..100).await;
+    write(&cluster.bootstrap(), "compacted", 0..100).await;
+    cluster.kill(2);
+    write(&cluster.bootstrap(), "deleted", 100..3000).await;
+    write(&cluster.bootstrap(), "compacted", 100..3000).await;
+    let partition = TopicPartition::new("deleted", 0);
+    let start = own.delete_records(&[(partition, 2000)]).await.remove(0).unwrap();
+    assert!(start == 2000 && first < start);
+    wait_until("compaction", || std::fs::exists(cluster.folder(1).join("compacted-0/manifest")).unwrap()).await;
+    cluster.restart(2);
+    for topic in ["deleted", "compacted"] {
+        in_sync(&cluster.bootstrap(), topic, 0).await;
+        write(&cluster.bootstrap(), topic, 3000..3100).await;
+        in_sync(&cluster.bootstrap(), topic, 0).await;
+    }
+    let compacted = history::read(&cluster.bootstrap(), "compacted", 0).await;
+    // It leads again after a while, as the first in the list.
+    for topic in ["deleted", "compacted"] {
+        while leader(&cluster.bootstrap(), topic, 0, None).await != 2 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    let found = history::read(&cluster.bootstrap(), "deleted", 0).await;
+    assert!(found.iter().map(|(offset, number)| (*offset, *number as i64)).eq((2000..3100).map(|n| (n, n))));
+    let last = compacted.last().unwrap();
+    assert_eq!(history::read(&cluster.bootstrap(), "compacted", 0).await.last().unwrap(), last);
+    let oldest = cluster.folder(2).join("deleted-0/00000000000000000000.log");
+    assert!(!oldest.exists(), "what was deleted did not come back");
+    let log = std::fs::read_to_string(cluster.folder(2).with_extension("log")).unwrap();
+    assert!(!log.contains("could not be fetched"), "{log}");
+    own.close().await;
+}
+
+/// Writes numbered records under a few keys, in small batches; the last offset.
+async fn write(bootstrap: &str, topic: &str, numbers: std::ops::Range<usize>) -> i64 {
+    let producer = Producer::builder().bootstrap(bootstrap).set("batch.size", "512").unwrap().build().await.unwrap();
+    let mut deliveries = Vec::new();
+    for number in numbers {
+        let record =
+            ProducerRecord::to(topic).partition(0).key(format!("key {}", number % 7)).value(number.to_string());
+        deliveries.push(producer.send(record).await.unwrap());
+    }
+    let mut last = -1;
+    for delivery in deliveries {
+        last = delivery.await.unwrap().offset;
+    }
+    producer.close().await;
+    last
+}
+
+async fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..1200 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what}: not after a minute");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
