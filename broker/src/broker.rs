@@ -388,7 +388,9 @@ impl Broker {
             partitions.iter().any(|partition| partition.is_replicated() && partition.is_led_here())
         };
         self.server.shards().iter().for_each(|shard| shard.send(Command::Evacuate));
-        while leads() && begun.elapsed() < patience.min(EVACUATION_MAX) {
+        // Where the others stop too, nobody is left to lead.
+        let others = || self.server.peers.alive().len() > 1;
+        while others() && leads() && begun.elapsed() < patience.min(EVACUATION_MAX) {
             thread::sleep(Duration::from_millis(2));
         }
     }

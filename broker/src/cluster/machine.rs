@@ -148,7 +148,15 @@ impl Machine for MetadataMachine {
             self.image = Image::from_snapshot(state).map_err(|error| error.to_string())?;
         }
         self.server.set_dynamic_config(&self.image);
-        self.image.topics().for_each(|topic| self.place(topic));
+        // A node whose metadata log was seeded has missed what happened meanwhile.
+        let before = self.server.image();
+        before.topics().filter(|topic| self.image.topic_by_id(topic.id).is_none()).for_each(|topic| self.remove(topic));
+        for topic in self.image.topics() {
+            self.place(topic);
+            if before.topic_by_id(topic.id).is_some() {
+                self.configure(topic);
+            }
+        }
         self.server.publish(self.image.clone(), applied, Vec::new());
         Ok(())
     }

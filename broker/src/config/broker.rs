@@ -263,7 +263,7 @@ broker_keys! {
     leat_cluster: Vec<Address> = "leat.cluster", Kind::List, None, Some(""), Start,
         "The first brokers of the cluster, as HOST:PORT of each one's `leat.peer.listen`, this one among them: the same list on each.",
         "A broker without a list is a cluster of its own.";
-    leat_seed_bytes_per_second: f64 = "leat.seed.bytes.per.second", Kind::Double(1.0, f64::MAX), Bytes, Some("134217728"), Dynamic,
+    leat_seed_bytes_per_second: u64 = "leat.seed.bytes.per.second", long(1), Bytes, Some("134217728"), Dynamic,
         "The most that is sent in a second to a replica that lacks what entries no longer give.",
         "128 MiB: a network of 1 Gbit/s, and a disk that has other work beside it.";
     leat_shards: u32 = "leat.shards", Kind::Int(0, 1024), None, Some("0"), Start,

@@ -34,7 +34,7 @@ pub(super) async fn send(
     mut writer: impl tokio::io::AsyncWrite + Unpin,
     source: Result<Source, String>,
     pool: &Pool,
-    bytes_per_second: f64,
+    bytes_per_second: u64,
 ) -> io::Result<()> {
     let Source { checkpoint, seed } = match source {
         Ok(source) => source,
@@ -64,7 +64,7 @@ pub(super) async fn send(
             write(&mut writer, Body::Piece(Piece { base_offset: part.base_offset, position }), bytes).await?;
             position += len;
             sent += u64::from(len);
-            let due = Duration::try_from_secs_f64(sent as f64 / bytes_per_second).unwrap_or_default();
+            let due = Duration::try_from_secs_f64(sent as f64 / bytes_per_second as f64).unwrap_or_default();
             tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
         }
     }

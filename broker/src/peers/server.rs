@@ -38,7 +38,7 @@ pub(crate) struct Hands {
     pub(crate) source: Box<dyn Fn(GroupId, ReplySource) + Send + Sync>,
     /// Reads for seeds, at so many bytes a second.
     pub(crate) pool: Pool,
-    pub(crate) seed_bytes_per_second: Box<dyn Fn() -> f64 + Send + Sync>,
+    pub(crate) seed_bytes_per_second: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Something is asked of this node.
     pub(crate) called: Box<dyn Fn(Called) + Send + Sync>,
     /// The data folder that a node is registered with.
