@@ -1,5 +1,6 @@
 //! A `leat broker` as a process of its own, to be killed.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher};
@@ -7,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -17,6 +18,9 @@ use super::Target;
 
 /// Names a built `leat`; without it, one is built.
 const BINARY: &str = "LEAT_BIN";
+
+/// A broker of a cluster waits for the others, but not for ever here.
+const START_MAX: Duration = Duration::from_secs(90);
 
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -30,8 +34,18 @@ impl Process {
         let mut command = command(data, listen, sets);
         command.stderr(log(data)).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the leat binary");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+        let (said, line) = mpsc::channel();
+        let output = child.stdout.take().expect("its output");
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _ = BufReader::new(output).read_line(&mut line);
+            let _ = said.send(line);
+        });
+        let Ok(line) = line.recv_timeout(START_MAX) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("leat says nothing; its log: {}", fs::read_to_string(log_path(data)).unwrap_or_default());
+        };
         let Some(bootstrap) = line.trim().strip_prefix("bootstrap=") else {
             let _ = child.wait();
             panic!("leat said {line:?}; its log: {}", fs::read_to_string(log_path(data)).unwrap_or_default());
@@ -129,10 +143,18 @@ fn leat() -> &'static Path {
     })
 }
 
-/// A port that nobody listens on, for a broker that has to come back at the same address.
+/// A port that nobody listens on, for a broker that has to come back at the same address. It is given once, and lies below
+/// those that outgoing connections take.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().expect("the ports that were given");
+    loop {
+        let port = 12_000 + u16::try_from(random(18_000)).expect("a port");
+        if !given.contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            given.insert(port);
+            return port;
+        }
+    }
 }
 
 /// As many open files as this process may have: many connections are held at once.
