@@ -1,5 +1,6 @@
 //! Whether a message from a peer can be stepped. raft panics on input that no correct peer sends, so it never sees any.
 
+use leat_protocol::records::entry::{self, EntryKind};
 use leat_protocol::records::{self, BatchHeader};
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use raft::{RawNode, Storage as _};
@@ -10,8 +11,14 @@ use super::store::Store;
 /// Why a message was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    #[error("term {0} is above the largest leader epoch")]
+    #[error("term {0} is none that a replica has")]
     Term(u64),
+    #[error("sent by replica {0}")]
+    Sender(u64),
+    #[error("entry {index} is acknowledged, the last one is {last}")]
+    Acknowledged { index: u64, last: u64 },
+    #[error("entry {index} of term {term} can be before no other")]
+    Previous { index: u64, term: u64 },
     #[error("entry {index} does not follow entry {before}")]
     Order { before: u64, index: u64 },
     #[error("entry {0} is not what its batch header says")]
@@ -31,7 +38,10 @@ pub(super) fn message(node: &RawNode<Store>, message: &Message) -> Result<(), Re
     if message.to != node.raft.id {
         return Err(Refusal::Address(message.to));
     }
-    if message.term > TERM_MAX {
+    if message.from == 0 || message.from == node.raft.id {
+        return Err(Refusal::Sender(message.from));
+    }
+    if message.term == 0 || message.term > TERM_MAX {
         return Err(Refusal::Term(message.term));
     }
     match message.get_msg_type() {
@@ -43,22 +53,29 @@ pub(super) fn message(node: &RawNode<Store>, message: &Message) -> Result<(), Re
                 false => Ok(()),
             }
         }
+        MessageType::MsgAppendResponse if !message.reject && message.term == node.raft.term => {
+            let (index, last) = (message.index, node.raft.raft_log.last_index());
+            if index > last { Err(Refusal::Acknowledged { index, last }) } else { Ok(()) }
+        }
         MessageType::MsgAppendResponse
         | MessageType::MsgHeartbeatResponse
         | MessageType::MsgRequestVote
         | MessageType::MsgRequestVoteResponse
         | MessageType::MsgRequestPreVote
         | MessageType::MsgRequestPreVoteResponse
-        | MessageType::MsgTimeoutNow
-        | MessageType::MsgTransferLeader => Ok(()),
+        | MessageType::MsgTimeoutNow => Ok(()),
         kind => Err(Refusal::Kind(kind)),
     }
 }
 
 fn append(node: &RawNode<Store>, message: &Message) -> Result<(), Refusal> {
     let (mut index, mut term) = (message.index, message.log_term);
+    // raft takes term 0 for that of any entry that it does not have.
+    if (index == 0) != (term == 0) || term > message.term {
+        return Err(Refusal::Previous { index, term });
+    }
     for entry in &message.entries {
-        if entry.index != index + 1 || entry.term < term || entry.term > message.term {
+        if index.checked_add(1) != Some(entry.index) || entry.term < term || entry.term > message.term {
             return Err(Refusal::Order { before: index, index: entry.index });
         }
         (index, term) = (entry.index, entry.term);
@@ -80,5 +97,8 @@ fn body(entry: &Entry) -> Result<(), Refusal> {
     let Ok(header) = BatchHeader::parse(&entry.data) else { return Err(refused) };
     let same_term = i32::try_from(entry.term).is_ok_and(|term| term == header.partition_leader_epoch);
     let intact = header.size() == entry.data.len() && records::check(&entry.data).is_ok();
-    if same_term && intact { Ok(()) } else { Err(refused) }
+    // Frames that raft's own entries get when they are written, and a segment's, are no entries.
+    let local = [EntryKind::SegmentHeader, EntryKind::NoOp, EntryKind::Membership];
+    let known = entry::parse(&entry.data).is_ok_and(|kind| kind.is_none_or(|(kind, _)| !local.contains(&kind)));
+    if same_term && intact && known { Ok(()) } else { Err(refused) }
 }

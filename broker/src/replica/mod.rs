@@ -13,6 +13,8 @@ mod apply;
 mod check;
 mod event;
 mod frame;
+#[cfg(test)]
+mod hostile_tests;
 mod membership;
 mod pending;
 mod persist;
