@@ -3,6 +3,7 @@ admin. Several clients: groups that mix them. Each NAME=COMMAND starts a member 
 
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from unittest.mock import ANY
 
@@ -137,6 +138,16 @@ def settled(admin, group, strategy, *members):
     """Waits until the admin sees the group stable, and that its members have what they say."""
     eventually(lambda: f"{described(admin, group)}, the members have {[m.assigned for m in members]}",
                lambda: described(admin, group) == ("stable", strategy, sorted(m.assigned for m in members)))
+
+
+def still(member, seconds=2):
+    """Waits until nothing has changed for a member for a while: a cooperative group looks settled between two of its
+    rebalances, of which the last changes nothing. The number of changes by then."""
+    while True:
+        count = len(member.changes)
+        time.sleep(seconds)
+        if len(member.changes) == count:
+            return count
 
 
 def refused(name, member, *command):
@@ -324,7 +335,8 @@ class Life:
             join_as("two", two)
             spread(one, two)
             settled(self.admin, group, self.strategy, one, two)
-            had, mark = list(one.assigned), len(two.changes)
+            mark = still(two)
+            had = list(one.assigned)
             one.kill()
             join_as("one", again)
             eventually(lambda: f"it had {had}, it has {again.assigned}", lambda: again.assigned == had)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use leat_client::{Admin, Consumer, NewTopic, PartitionDescription, Producer, ProducerRecord, TopicPartition};
 
 use self::history::Load;
-use crate::harness::{Cluster, Process};
+use crate::harness::{Cluster, Process, skip_unless_leat};
 
 async fn admin(bootstrap: &str) -> Admin {
     Admin::builder().bootstrap(bootstrap).build().await.unwrap()
@@ -53,6 +53,9 @@ async fn in_sync(bootstrap: &str, topic: &str, partition: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_brokers_are_one_cluster() {
+    if skip_unless_leat("three_brokers_are_one_cluster") {
+        return;
+    }
     let cluster = Cluster::start(3, &[]);
     let mut seen = Vec::new();
     for node in 1..=3 {
@@ -78,6 +81,9 @@ async fn three_brokers_are_one_cluster() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_leader_takes_nothing_with_it() {
+    if skip_unless_leat("a_killed_leader_takes_nothing_with_it") {
+        return;
+    }
     let mut cluster = Cluster::start(3, &[]);
     create(&cluster, "killed", 1).await;
     let load = Load::start(&cluster.bootstrap(), "killed", 0).await;
@@ -99,6 +105,9 @@ async fn a_killed_leader_takes_nothing_with_it() {
 /// A leader that hangs answers nobody, and what it had not replicated is gone when it wakes up: it follows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_hangs_is_replaced_and_follows_later() {
+    if skip_unless_leat("a_leader_that_hangs_is_replaced_and_follows_later") {
+        return;
+    }
     let cluster = Cluster::start(3, &[]);
     create(&cluster, "hangs", 1).await;
     let load = Load::start(&cluster.bootstrap(), "hangs", 0).await;
@@ -117,6 +126,9 @@ async fn a_leader_that_hangs_is_replaced_and_follows_later() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_shows_clients_no_error() {
+    if skip_unless_leat("a_rolling_restart_shows_clients_no_error") {
+        return;
+    }
     let mut cluster = Cluster::start(3, &[]);
     create(&cluster, "rolling", 3).await;
     let mut loads = Vec::new();
@@ -140,6 +152,9 @@ async fn a_rolling_restart_shows_clients_no_error() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_brokers_killed_at_once_come_back_with_everything() {
+    if skip_unless_leat("all_brokers_killed_at_once_come_back_with_everything") {
+        return;
+    }
     let mut cluster = Cluster::start(3, &[]);
     create(&cluster, "all", 2).await;
     let load = Load::start(&cluster.bootstrap(), "all", 1).await;
@@ -153,6 +168,9 @@ async fn all_brokers_killed_at_once_come_back_with_everything() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_majority_nothing_is_acknowledged_and_with_it_all_goes_on() {
+    if skip_unless_leat("without_a_majority_nothing_is_acknowledged_and_with_it_all_goes_on") {
+        return;
+    }
     let mut cluster = Cluster::start(3, &[]);
     create(&cluster, "minority", 1).await;
     let load = Load::start(&cluster.bootstrap(), "minority", 0).await;
@@ -174,6 +192,9 @@ async fn without_a_majority_nothing_is_acknowledged_and_with_it_all_goes_on() {
 /// What a replica missed is gone from every log by the time it comes back: it gets the log itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_was_away_for_too_long_is_seeded() {
+    if skip_unless_leat("a_replica_that_was_away_for_too_long_is_seeded") {
+        return;
+    }
     let mut cluster = Cluster::start(3, &["log.cleaner.backoff.ms=100", "log.cleaner.min.cleanable.ratio=0.1"]);
     let own = admin(&cluster.bootstrap()).await;
     for (topic, policy) in [("deleted", "delete"), ("compacted", "compact")] {
@@ -242,6 +263,9 @@ async fn wait_until(what: &str, holds: impl Fn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_goes_on_when_its_coordinator_is_killed() {
+    if skip_unless_leat("a_group_goes_on_when_its_coordinator_is_killed") {
+        return;
+    }
     let mut cluster = Cluster::start(3, &["offsets.topic.num.partitions=1"]);
     create(&cluster, "grouped", 2).await;
     let load = Load::start(&cluster.bootstrap(), "grouped", 0).await;
@@ -275,6 +299,9 @@ async fn a_group_goes_on_when_its_coordinator_is_killed() {
 
 #[test]
 fn an_empty_folder_does_not_take_a_used_number() {
+    if skip_unless_leat("an_empty_folder_does_not_take_a_used_number") {
+        return;
+    }
     let mut cluster = Cluster::start(3, &[]);
     cluster.kill(2);
     std::fs::remove_dir_all(cluster.folder(2)).unwrap();
@@ -286,6 +313,9 @@ fn an_empty_folder_does_not_take_a_used_number() {
 
 #[test]
 fn a_broker_without_the_secret_is_not_heard() {
+    if skip_unless_leat("a_broker_without_the_secret_is_not_heard") {
+        return;
+    }
     let cluster = Cluster::start(3, &["leat.peer.secret=open sesame"]);
     let stranger = tempfile::tempdir().unwrap();
     let mut settings = cluster.settings(2);
