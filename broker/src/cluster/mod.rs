@@ -57,7 +57,7 @@ pub(crate) fn metadata_partition(config: &Config, founding: &Founding, leader_ep
 const LEADER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long whoever makes a topic waits for its leaders.
-const LED_PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const LED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Between two looks for it.
 const LEADER_RETRY: Duration = Duration::from_millis(20);
@@ -203,9 +203,9 @@ impl Server {
     }
 
     /// Waits for a while until it is known who leads a topic that was just made, so that the next question about it is answered.
-    pub(crate) async fn led(&self, topic: &str) {
+    pub(crate) async fn led(&self, topic: &str, patience: Duration) {
         let Some(topic) = self.image().topic(topic).filter(|_| self.peers.is_clustered()).cloned() else { return };
-        let deadline = Instant::now() + LED_PATIENCE;
+        let deadline = Instant::now() + patience;
         for partition in 0..topic.partition_count() {
             let group = GroupId { topic_id: topic.id, partition };
             while self.leader_of(group).is_none() && Instant::now() < deadline {

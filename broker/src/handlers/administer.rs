@@ -1,6 +1,7 @@
 //! The APIs of `admin`, carried out: gathers what they see, proposes what they plan, waits for what they change.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use leat_protocol::header::RequestHeader;
@@ -13,6 +14,7 @@ use super::admin::{self, View};
 use super::context::Context;
 use super::encode;
 use super::observed::Observed;
+use crate::cluster::LED_PATIENCE;
 use crate::metadata::Outcome;
 use crate::net::Reply;
 use crate::producers::ActiveProducer;
@@ -70,9 +72,10 @@ pub(super) async fn metadata(context: &Context, request: MetadataRequest, versio
     let create = |image: &_| admin::metadata::plan(image, &config, &request, &mut Uuid::new_v4);
     if !create(&server.image()).is_empty() {
         server.change_quietly(create).await;
-        for name in request.topics.iter().flatten().filter_map(|topic| topic.name.as_ref()) {
-            server.led(name).await;
-        }
+    }
+    // Another broker may have made a topic a moment ago; some clients keep the answer that nobody leads it for seconds.
+    for name in request.topics.iter().flatten().filter_map(|topic| topic.name.as_ref()) {
+        server.led(name, Duration::from_millis(200)).await;
     }
     seen(context, |view| admin::metadata::respond(view, version, &request))
 }
@@ -86,7 +89,7 @@ pub(super) async fn create_topics(
     let plan = |image: &_| admin::create_topics::plan(image, &config, &request, &mut Uuid::new_v4);
     let mut response = context.server.change(plan).await;
     for created in response.topics.iter().filter(|topic| !topic.error_code.is_err()) {
-        context.server.led(&created.name).await;
+        context.server.led(&created.name, LED_PATIENCE).await;
     }
     response.throttle_time_ms = context.throttle_ms();
     response
@@ -112,7 +115,7 @@ pub(super) async fn create_partitions(
     let config = context.server.config();
     let mut response = context.server.change(|image| admin::create_partitions::plan(image, &config, &request)).await;
     for grown in response.results.iter().filter(|topic| !topic.error_code.is_err()) {
-        context.server.led(&grown.name).await;
+        context.server.led(&grown.name, LED_PATIENCE).await;
     }
     response.throttle_time_ms = context.throttle_ms();
     response

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::super::admin::{Node, create_topics};
 use super::super::context::Context;
+use crate::cluster::LED_PATIENCE;
 use crate::groups::{OFFSETS_TOPIC, partition_of};
 use crate::metadata::{Record, Topic};
 
@@ -85,7 +86,7 @@ async fn topic(context: &Context) -> Result<Arc<Topic>, Problem> {
             },
         };
         server.change_quietly(plan).await;
-        server.led(OFFSETS_TOPIC).await;
+        server.led(OFFSETS_TOPIC, LED_PATIENCE).await;
     }
     there().ok_or((ErrorCode::COORDINATOR_NOT_AVAILABLE, "The topic of committed offsets could not be made."))
 }
