@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use leat_protocol::{Str, Uuid};
-use leat_storage::{DataDir, Env, Founding, Identity, OpenFiles};
+use leat_storage::{DataDir, Env, Identity, OpenFiles};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
@@ -27,10 +27,11 @@ use crate::error::Error;
 use crate::fetch_session::SessionCache;
 use crate::handlers::Context;
 use crate::http::Http;
+use crate::meeting::Meeting;
 use crate::metadata::record::{BrokerRegistered, Endpoint, Kind};
 use crate::net::{self, Accepted, Listening};
 use crate::partition::State;
-use crate::peers::{self, Me, Membership, Peers, Seeking};
+use crate::peers::{Membership, Peers};
 use crate::retention;
 use crate::server::{Parts, Server};
 use crate::shard::{Command, Shard, Surroundings};
@@ -68,8 +69,8 @@ impl Broker {
         let listening = Listening::bind(listener.bind_host(), listener.port, config.socket_listen_backlog_size)
             .map_err(|source| Error::Listen { listener: listener.to_string(), source })?;
         let address = listening.address;
-        let peer_listening = PeerListening::bind(&config)?;
-        let Membership { cluster_id, founding } = peer_listening.find(&env, &folder, &config)?;
+        let meeting = Meeting::bind(&config)?;
+        let Membership { cluster_id, founding } = meeting.find(&env, &folder, &config)?;
         let data = DataDir::open(&env, &folder, Some(&cluster_id), config.node_id)?;
         let ballots = Arc::new(parking_lot::Mutex::new(leat_storage::Ballots::open(&env, &folder)?));
         let pool = Pool::start()?;
@@ -82,7 +83,7 @@ impl Broker {
                 i32::try_from(metadata_epoch + 1).unwrap_or(i32::MAX),
             ),
             config: config.clone(),
-            peers: Peers::new(peer_listening.me(&config, &cluster_id, &founding)),
+            peers: Peers::new(meeting.me(&config, &cluster_id, &founding)),
             folder_id: founding.folder_id,
             cluster_id,
             folder: folder.clone(),
@@ -116,8 +117,8 @@ impl Broker {
         };
         broker.advertise(&config, &listener);
         let dealt = broker.start_shards(&around, shard_count)?;
-        let peer_address = peer_listening.address.clone();
-        broker.meet(peer_listening)?;
+        let peer_address = meeting.address.clone();
+        broker.meet(meeting)?;
         broker.open_metadata()?;
         wait_for(broker.server.catch_up())?;
         broker.server.set_caught_up();
@@ -322,48 +323,10 @@ impl Broker {
     }
 
     /// Begins to hear other brokers, and tells the shards which of them live.
-    fn meet(&mut self, listening: PeerListening) -> Result<(), Error> {
-        let Some(listener) = listening.socket else { return Ok(()) };
+    fn meet(&mut self, meeting: Meeting) -> Result<(), Error> {
         let server = self.server.clone();
-        let (raft, called, registered, shards) = (server.clone(), server.clone(), server.clone(), server.clone());
-        let (lacking, source, rate) = (server.clone(), server.clone(), server.clone());
-        let hands = peers::Hands {
-            raft: Box::new(move |group, message| {
-                if let Some(partition) = raft.partition_of(group) {
-                    let message = Box::new(message);
-                    raft.shard(&partition).send(Command::Peer { partition: partition.clone(), message });
-                }
-            }),
-            lacking: Box::new(move |group, leader, first_index| {
-                if let Some(partition) = lacking.partition_of(group) {
-                    lacking.shard(&partition).send(Command::Lacking {
-                        partition: partition.clone(),
-                        leader,
-                        first_index,
-                    });
-                }
-            }),
-            source: Box::new(move |group, reply| {
-                let server = source.clone();
-                tokio::task::spawn_local(async move {
-                    // Whoever asked may be gone.
-                    let _ = reply.send(server.seed(group).await);
-                });
-            }),
-            pool: server.pool.clone(),
-            seed_bytes_per_second: Box::new(move || rate.config().leat_seed_bytes_per_second),
-            called: Box::new(move |asked| {
-                let server = called.clone();
-                tokio::task::spawn_local(async move { server.called(asked).await });
-            }),
-            registered: Box::new(move |node| Uuid::from_slice(&registered.image().broker(node)?.folder).ok()),
-            on_shard: Box::new(move |shard, run| {
-                let shards = shards.shards();
-                shards[shard % shards.len()].send(Command::Run(run));
-            }),
-        };
-        let stop = self.gone.subscribe();
-        self.threads.push(peers::start(server.peers.clone(), listener, hands, stop)?);
+        let Some(thread) = meeting.begin(&server, self.gone.subscribe())? else { return Ok(()) };
+        self.threads.push(thread);
         self.server.shards()[0].send(Command::Run(Box::new(move || {
             tokio::task::spawn_local(async move {
                 loop {
@@ -399,58 +362,6 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// Where other brokers are heard, if they are.
-struct PeerListening {
-    socket: Option<std::net::TcpListener>,
-    /// What others are told to connect to.
-    address: Option<String>,
-    incarnation: u64,
-}
-
-impl PeerListening {
-    fn bind(config: &Config) -> Result<PeerListening, Error> {
-        let incarnation = Uuid::new_v4().as_u64_pair().0;
-        let Some(listen) = &config.leat_peer_listen else {
-            return Ok(PeerListening { socket: None, address: None, incarnation });
-        };
-        let listening = Listening::bind(listen.bind_host(), listen.port, config.socket_listen_backlog_size)
-            .map_err(|source| Error::ListenToPeers { address: listen.to_string(), source })?;
-        let mut reached = config.leat_peer_advertised.clone().unwrap_or_else(|| listen.clone());
-        if reached.port == 0 {
-            reached.port = listening.address.port();
-        }
-        Ok(PeerListening { socket: Some(listening.socket), address: Some(reached.to_string()), incarnation })
-    }
-
-    fn find(&self, env: &Env, folder: &std::path::Path, config: &Config) -> Result<Membership, Error> {
-        let seeds: Vec<String> = config.leat_cluster.iter().map(ToString::to_string).collect();
-        let seeking = Seeking {
-            node_id: config.node_id,
-            incarnation: self.incarnation,
-            secret: config.leat_peer_secret.clone().unwrap_or_default(),
-            address: self.address.clone().unwrap_or_default(),
-            seeds: &seeds,
-        };
-        peers::find(env, folder, &seeking, self.socket.as_ref())
-    }
-
-    fn me(&self, config: &Config, cluster_id: &str, founding: &Founding) -> Me {
-        let founders = founding.founders.iter().map(|founder| peers::Founder {
-            node_id: founder.node_id,
-            replica_id: founder.replica_id,
-            address: founder.address.clone(),
-        });
-        Me {
-            node_id: config.node_id,
-            incarnation: self.incarnation,
-            cluster_id: cluster_id.to_owned(),
-            founders: founders.collect(),
-            secret: config.leat_peer_secret.clone().unwrap_or_default(),
-            clustered: self.socket.is_some(),
-        }
     }
 }
 

@@ -47,6 +47,7 @@ pub mod fetch_session;
 mod groups;
 mod handlers;
 mod http;
+mod meeting;
 pub mod metadata;
 mod metrics;
 mod net;

@@ -25,7 +25,7 @@ mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -61,6 +61,9 @@ pub(crate) struct Peers {
     pub(crate) observed: Observed,
     calls: Mutex<HashMap<i32, mpsc::UnboundedSender<Asking>>>,
 }
+
+/// The longest that an answer of another node is waited for.
+const CALL_MAX: Duration = Duration::from_secs(3);
 
 /// A call on its way to another node.
 #[derive(Debug)]
@@ -155,7 +158,9 @@ impl Peers {
         if !sent {
             return Err(lost());
         }
-        let reply = replied.await.map_err(|_| lost())?;
+        // One that hangs keeps its connection open.
+        let replied = tokio::time::timeout(CALL_MAX, replied).await;
+        let reply = replied.map_err(|_| lost())?.map_err(|_| lost())?;
         match ErrorCode(i16::try_from(reply.error_code).unwrap_or(-1)) {
             ErrorCode::NONE => Ok(reply.index),
             code => Err((code, reply.reason)),

@@ -166,6 +166,7 @@ impl Owned {
             let _ = done.send(Command::Staged { slot, group, staged });
         });
         if let Err(error) = fetching {
+            running.seeding = false;
             tracing::warn!(%error, "no thread to fetch a log");
         }
     }
