@@ -101,6 +101,7 @@ impl Broker {
             checkpoint_bytes: config.leat_checkpoint_interval_bytes,
             producer_expiration_ms: u64::try_from(config.producer_id_expiration_ms).unwrap_or(u64::MAX),
             machines: cluster::machines(&server),
+            tell_members: cluster::tell_members(&server),
             deleting: server.deleting.clone(),
             peers: server.peers.clone(),
             metrics: server.metrics.clone(),
@@ -123,7 +124,9 @@ impl Broker {
         wait_for(broker.server.catch_up())?;
         broker.server.set_caught_up();
         broker.sweep(&around)?;
-        broker.server.partitions.all().iter().for_each(|partition| broker.server.begin(partition));
+        for (topic_id, partitions) in broker.server.partitions.topics() {
+            broker.server.begin_topic(topic_id, &partitions);
+        }
         broker.register(&config, &listener.name, peer_address)?;
         let ending = broker.server.stopping.subscribe();
         let connections_max = config.max_connections as usize;

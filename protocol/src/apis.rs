@@ -115,8 +115,14 @@ apis! {
     CreatePartitions = 37, 0-3, flexible 2+;
     /// Deletes groups.
     DeleteGroups = 42, 0-2, flexible 2+;
+    /// Gives partitions back to their preferred leaders.
+    ElectLeaders = 43, 0-2, flexible 2+;
     /// Changes single configuration values.
     IncrementalAlterConfigs = 44, 0-1, flexible 1+;
+    /// Moves partitions to other brokers.
+    AlterPartitionReassignments = 45, 0-1, flexible 0+;
+    /// Tells which partitions are on their way to other brokers.
+    ListPartitionReassignments = 46, 0-0, flexible 0+;
     /// Deletes what a group has committed.
     OffsetDelete = 47, 0-0, flexible 1+;
     /// Tells brokers and controller.

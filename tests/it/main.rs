@@ -36,5 +36,6 @@ mod idempotence;
 mod leader_epochs;
 mod list_offsets;
 mod produce;
+mod reassignments;
 mod retention;
 mod topics;

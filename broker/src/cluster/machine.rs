@@ -9,7 +9,6 @@ use leat_protocol::{ErrorCode, Uuid};
 use leat_storage::GroupId;
 
 use crate::config::TopicConfig;
-use crate::groups;
 use crate::metadata::{Batch, Image, Kind, Outcome, Refusal, Topic};
 use crate::partition::{self, Partition, Place};
 use crate::server::Server;
@@ -56,6 +55,8 @@ impl MetadataMachine {
             Kind::PartitionsAdded(record) => &record.topic_id,
             Kind::TopicDeleted(record) => &record.topic_id,
             Kind::TopicConfigChanged(record) => &record.topic_id,
+            Kind::PartitionReassigned(record) => &record.topic_id,
+            Kind::ReassignmentCompleted(record) => &record.topic_id,
             _ => return None,
         };
         self.image.topic_by_id(Uuid::from_slice(id).ok()?).cloned()
@@ -70,7 +71,7 @@ impl MetadataMachine {
                     self.place(&topic);
                 }
             }
-            (Kind::PartitionsAdded(_), Some(topic)) => {
+            (Kind::PartitionsAdded(_) | Kind::PartitionReassigned(_) | Kind::ReassignmentCompleted(_), Some(topic)) => {
                 if let Some(topic) = now(&topic.name) {
                     self.place(&topic);
                 }
@@ -89,37 +90,57 @@ impl MetadataMachine {
         }
     }
 
-    /// Adds the partitions of a topic that have a replica here and are not known yet.
+    /// Makes the partitions of a topic that have a replica here what they should be: new ones begin, and those that other nodes
+    /// hold now end.
     fn place(&self, topic: &Topic) {
         let server = &self.server;
         let config = Arc::new(TopicConfig::resolve(&topic.configs, &server.config()));
         let known = server.partitions.topic(topic.id);
-        let partitions = (0..topic.partition_count()).map(|index| {
-            let known = known.as_ref().and_then(|known| known.get(usize::try_from(index).ok()?)?.clone());
-            known.or_else(|| {
-                let replicas = &topic.partition(index)?.replicas;
-                let replica = topic.partition(index)?.replica_on(server.node_id)?;
+        let known = |index: usize| known.as_ref().and_then(|known| known.get(index)?.clone());
+        let (mut placed, mut moved) = (Vec::new(), Vec::new());
+        for (at, (index, decided)) in (0..).zip(&topic.partitions).enumerate() {
+            let own = decided.replica_on(server.node_id);
+            let (kept, ended) = match (known(at), own) {
+                (Some(known), Some(own)) if known.replica_id == own.id => (Some(known), None),
+                (known, _) => (None, known),
+            };
+            moved.extend(ended);
+            if let Some(kept) = kept.as_ref().filter(|kept| *kept.placement() != *decided) {
+                kept.set_placement(decided.clone());
+                server.shard(kept).send(Command::Placed { partition: kept.clone() });
+            }
+            placed.push(kept.or_else(|| {
                 let group = GroupId { topic_id: topic.id, partition: index };
                 let place = Place {
                     group,
                     topic: topic.name.clone(),
                     node_id: server.node_id,
-                    replica_id: replica.id,
-                    replicas: replicas.clone(),
+                    replica_id: own?.id,
+                    placement: decided.clone(),
                     shard: server.shard_of(group),
                     leader_epoch: server.next_epoch(group),
                 };
                 Some(Arc::new(Partition::new(place, config.clone())))
-            })
-        });
-        let partitions: partition::Topic = partitions.collect();
+            }));
+        }
+        moved.iter().for_each(|partition| self.end(partition, partition::State::Moved));
+        let partitions: partition::Topic = placed.into();
         server.partitions.insert(topic.id, partitions.clone());
         if server.is_caught_up() {
-            partitions.iter().flatten().for_each(|partition| server.begin(partition));
+            server.begin_topic(topic.id, &partitions);
         }
-        if *topic.name == *groups::OFFSETS_TOPIC {
-            server.groups.attach(server, topic);
+    }
+
+    /// Ends a replica of this node and deletes its folder. Before the image is what the cluster has decided, nothing was opened,
+    /// and a folder of that name may be a later replica's: what nobody knows is swept then.
+    fn end(&self, partition: &Arc<Partition>, state: partition::State) {
+        if !self.server.is_caught_up() {
+            return;
         }
+        self.server.peers.observed.follow(partition.group);
+        self.server.deleting.begin(partition.folder());
+        partition.set_state(state);
+        self.server.shard(partition).send(Command::Delete { partition: partition.clone() });
     }
 
     fn remove(&self, topic: &Topic) {
@@ -128,8 +149,7 @@ impl MetadataMachine {
             self.server.peers.observed.forget(GroupId { topic_id: topic.id, partition: index });
         }
         for partition in self.server.partitions.remove(topic.id).iter().flat_map(|topic| topic.iter().flatten()) {
-            self.server.deleting.begin(partition.folder());
-            self.server.shard(partition).send(Command::Delete { partition: partition.clone() });
+            self.end(partition, partition::State::Deleted);
         }
     }
 

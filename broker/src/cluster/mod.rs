@@ -18,13 +18,15 @@ pub(crate) use self::machine::Outcomes;
 use self::machine::{MetadataMachine, not_taken};
 use crate::clock::now_ms;
 use crate::config::{Config, Overrides, TopicConfig};
+use crate::groups;
 use crate::handlers::admin::{Finish, Plan};
-use crate::metadata::{Batch, Image, Record, Replica};
-use crate::partition::{NOBODY, Partition, Place};
+use crate::metadata::record::ReassignmentCompleted;
+use crate::metadata::{self, Batch, Image, Kind, Record, Replica};
+use crate::partition::{self, NOBODY, Partition, Place};
 use crate::peers::{self, Asked, Called, Decided, Observation, Source};
 use crate::replica::{Acks, Answer};
 use crate::server::Server;
-use crate::shard::{Command, Machine, MachineFactory, Ticket};
+use crate::shard::{Command, Machine, MachineFactory, TellMembers, Ticket};
 
 /// The folder of the metadata log, named as Kafka's.
 pub(crate) const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -46,7 +48,7 @@ pub(crate) fn metadata_partition(config: &Config, founding: &Founding, leader_ep
         topic: Str::from_static(METADATA_TOPIC),
         node_id: config.node_id,
         replica_id: founding.replica_id,
-        replicas: founders,
+        placement: metadata::Partition::placed(founders),
         shard: 0,
         leader_epoch,
     };
@@ -67,6 +69,25 @@ pub(crate) fn machines(server: &Arc<Server>) -> MachineFactory {
     let server = server.clone();
     Arc::new(move |group| {
         (group == METADATA_GROUP).then(|| Box::new(MetadataMachine::new(server.clone())) as Box<dyn Machine>)
+    })
+}
+
+/// Tells the metadata that a partition is held by whom it should be. Nobody waits: whoever leads it then tells it again.
+pub(crate) fn tell_members(server: &Arc<Server>) -> TellMembers {
+    let server = server.clone();
+    Arc::new(move |group, replica_ids, (index, term)| {
+        let topic_id = group.topic_id.as_bytes().to_vec();
+        let completed = ReassignmentCompleted { topic_id, partition: group.partition, replica_ids, index, term };
+        let deciding = server.clone();
+        server.shards()[0].send(Command::Run(Box::new(move || {
+            tokio::task::spawn_local(async move {
+                if let Err((_, reason)) =
+                    deciding.decide_alone(vec![Kind::ReassignmentCompleted(completed).into()]).await
+                {
+                    tracing::warn!(%reason, "the end of a reassignment was not taken");
+                }
+            });
+        })));
     })
 }
 
@@ -147,8 +168,8 @@ impl Server {
         let _ = called.reply.send(self.lead(&called.asked).await);
     }
 
-    /// Does what only the metadata's leader may; the index is that of the entry to wait for.
-    async fn lead(&self, asked: &Asked) -> Result<u64, (ErrorCode, String)> {
+    /// Does what only the leader of a group may, mostly the metadata's; the index is that of the entry to wait for.
+    pub(crate) async fn lead(&self, asked: &Asked) -> Result<u64, (ErrorCode, String)> {
         match asked {
             Asked::Decide(records) => {
                 // What can't be read would stop every node.
@@ -159,6 +180,13 @@ impl Server {
                 let decided = |replica: &crate::replica::Replica<Ticket>| replica.decided();
                 let seen = self.shard(&self.metadata).inspect(&self.metadata, decided).await;
                 seen.flatten().ok_or_else(not_taken)
+            }
+            Asked::Prefer(group) => {
+                let code = ErrorCode::NOT_LEADER_OR_FOLLOWER;
+                let partition = self.partition_of((*group).into()).filter(|partition| partition.is_led_here());
+                let partition = partition.ok_or_else(|| (code, code.message().to_owned()))?;
+                self.shard(&partition).send(Command::Prefer { partition: partition.clone() });
+                Ok(0)
             }
         }
     }
@@ -214,12 +242,36 @@ impl Server {
         }
     }
 
+    /// Waits for a while until a partition is held by whom it should be.
+    pub(crate) async fn settled(&self, topic: &str, partition: i32, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let changes = || {
+            let image = self.image();
+            image
+                .topic(topic)
+                .and_then(|topic| topic.partition(partition))
+                .is_some_and(|placed| placed.change.is_some())
+        };
+        while changes() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Begins what this node holds of a topic, once the image is what the cluster has decided.
+    pub(crate) fn begin_topic(self: &Arc<Server>, topic_id: Uuid, partitions: &partition::Topic) {
+        partitions.iter().flatten().for_each(|partition| self.begin(partition));
+        if partitions.iter().flatten().any(|partition| *partition.topic == *groups::OFFSETS_TOPIC) {
+            self.groups.attach(self, topic_id, partitions);
+        }
+    }
+
     /// Begins a partition of this node: one that is alone is told to the others, one with replicas elsewhere is opened.
-    pub(crate) fn begin(&self, partition: &Arc<Partition>) {
-        if partition.is_replicated() {
+    fn begin(&self, partition: &Arc<Partition>) {
+        let (leader, epoch) = partition.leader();
+        // One whose other replicas have left does not know yet that it leads.
+        if partition.is_replicated() || partition.is_changing() || leader == NOBODY {
             drop(self.shard(partition).begin_open(partition));
-        } else if self.peers.is_clustered() {
-            let (leader, epoch) = partition.leader();
+        } else if self.peers.is_clustered() && leader == self.node_id {
             self.peers.observed.lead(partition.group, Observation { leader, epoch, in_sync: vec![leader] });
         }
     }

@@ -89,7 +89,7 @@ impl<M: Machine> Actor<M> {
                 Err(reason) => {
                     tracing::error!(partition = %self.partition.folder(), %reason, "a coordinator could not be loaded");
                     let refused = self.refusing(sleep(RELOAD_AFTER), ErrorCode::NOT_COORDINATOR, first.take()).await;
-                    if refused.is_none() || self.partition.state() == State::Deleted {
+                    if refused.is_none() || self.partition.is_gone() {
                         return;
                     }
                     continue;

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use leat_storage::{Checkpoint, GroupId, Identity, Log, LogConfig, LogReader, Swap};
 use tokio::sync::oneshot;
 
@@ -44,6 +45,12 @@ pub(crate) enum Job {
     Trim {
         slot: Slot,
         offset: i64,
+    },
+    /// The members from an entry on, for the heads of segments.
+    Membership {
+        slot: Slot,
+        index: u64,
+        members: Bytes,
     },
     Configure {
         slot: Slot,

@@ -143,6 +143,11 @@ impl Loop {
             Job::Adopt { slot, log, group, flush } => self.adopt(slot, log, group, flush),
             Job::Write { slot, write, now_ms } => self.write(slot, write, now_ms),
             Job::Trim { slot, offset } => self.trim(slot, offset),
+            Job::Membership { slot, index, members } => {
+                if let Some(log) = self.slot(slot).and_then(Kept::log) {
+                    log.set_membership(index, members);
+                }
+            }
             Job::Configure { slot, config, flush } => {
                 if let Some(kept) = self.slot(slot) {
                     kept.configure(config, flush);

@@ -12,6 +12,7 @@ use super::request::Request;
 use super::settings::Settings;
 use crate::coordinator::Actor;
 use crate::metadata::Topic;
+use crate::partition::Partition;
 use crate::server::Server;
 use crate::shard::Command;
 
@@ -33,18 +34,19 @@ struct Mailboxes {
 }
 
 impl Directory {
-    /// Begins a coordinator for each partition that is led here and has none yet.
-    pub(crate) fn attach(&self, server: &Arc<Server>, topic: &Topic) {
-        let before = self.mailboxes.load_full().filter(|before| before.topic_id == topic.id);
-        let known = |index: i32| before.as_ref()?.partitions.get(usize::try_from(index).ok()?)?.clone();
-        let partitions = (0..topic.partition_count())
-            .map(|index| known(index).or_else(|| self.begin(server, topic.id, index)))
-            .collect();
-        self.mailboxes.store(Some(Arc::new(Mailboxes { topic_id: topic.id, partitions })));
+    /// Begins a coordinator for each partition that is held here and has none yet.
+    pub(crate) fn attach(&self, server: &Arc<Server>, topic_id: Uuid, partitions: &[Option<Arc<Partition>>]) {
+        let before = self.mailboxes.load_full().filter(|before| before.topic_id == topic_id);
+        let known = |at: usize| before.as_ref()?.partitions.get(at)?.clone();
+        let mailbox = |(at, partition): (usize, &Option<Arc<Partition>>)| {
+            let partition = partition.as_ref()?;
+            Some(known(at).unwrap_or_else(|| self.begin(server, partition.clone())))
+        };
+        let partitions = partitions.iter().enumerate().map(mailbox).collect();
+        self.mailboxes.store(Some(Arc::new(Mailboxes { topic_id, partitions })));
     }
 
-    fn begin(&self, server: &Arc<Server>, topic_id: Uuid, index: i32) -> Option<mpsc::UnboundedSender<Request>> {
-        let partition = server.partitions.get(topic_id, index)?;
+    fn begin(&self, server: &Arc<Server>, partition: Arc<Partition>) -> mpsc::UnboundedSender<Request> {
         let (sender, inbox) = mpsc::unbounded_channel();
         let settings = Arc::new(Settings::of(&server.config()));
         let budget = self.budget.clone();
@@ -60,7 +62,7 @@ impl Directory {
         shard.send(Command::Run(Box::new(move || {
             tokio::task::spawn_local(actor.run());
         })));
-        Some(sender)
+        sender
     }
 
     /// A topic is gone: with it the offsets committed in it, or all groups.

@@ -121,6 +121,32 @@ pub(super) async fn create_partitions(
     response
 }
 
+pub(super) async fn alter_partition_reassignments(
+    context: &Context,
+    request: AlterPartitionReassignmentsRequest,
+    _version: i16,
+) -> AlterPartitionReassignmentsResponse {
+    let plan = |image: &_| admin::alter_partition_reassignments::plan(image, &request);
+    let mut response = context.server.change(plan).await;
+    // Taken back is what no replica is left of; that is soon, and what tools expect.
+    let taken_back = |partition: &&ReassignablePartition| partition.replicas.is_none();
+    for topic in &request.topics {
+        for partition in topic.partitions.iter().filter(taken_back) {
+            context.server.settled(&topic.name, partition.partition_index, LED_PATIENCE).await;
+        }
+    }
+    response.throttle_time_ms = context.throttle_ms();
+    response
+}
+
+pub(super) async fn list_partition_reassignments(
+    context: &Context,
+    request: ListPartitionReassignmentsRequest,
+    _version: i16,
+) -> ListPartitionReassignmentsResponse {
+    seen(context, |view| admin::list_partition_reassignments::respond(view, &request))
+}
+
 pub(super) async fn alter_configs(
     context: &Context,
     request: AlterConfigsRequest,

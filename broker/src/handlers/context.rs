@@ -132,7 +132,7 @@ pub(crate) fn usable(partition: &Partition) -> Result<(), ErrorCode> {
     match partition.state() {
         State::Open => Ok(()),
         State::Offline => Err(ErrorCode::KAFKA_STORAGE_ERROR),
-        State::Closed => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        State::Closed | State::Moved => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
         State::Deleted => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
     }
 }

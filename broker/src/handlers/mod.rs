@@ -8,6 +8,7 @@ mod administer;
 mod admission;
 mod context;
 mod delete_records;
+mod elect_leaders;
 mod fetch;
 mod groups;
 mod list_offsets;
@@ -122,6 +123,9 @@ impl Call {
             CreateTopics => administer::create_topics,
             DeleteTopics => administer::delete_topics,
             DeleteRecords => delete_records::handle,
+            ElectLeaders => elect_leaders::handle,
+            AlterPartitionReassignments => administer::alter_partition_reassignments,
+            ListPartitionReassignments => administer::list_partition_reassignments,
             InitProducerId => administer::init_producer_id,
             OffsetForLeaderEpoch => offset_for_leader_epoch::handle,
             DescribeConfigs => administer::describe_configs,

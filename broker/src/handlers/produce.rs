@@ -185,6 +185,7 @@ fn propose(
     }
     match partition.state() {
         State::Open | State::Closed => {}
+        State::Moved => return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER.into()),
         State::Deleted => return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into()),
         State::Offline => {
             let reason = partition.offline_reason().map_or_else(String::new, |reason| reason.to_string());
@@ -305,6 +306,6 @@ fn not_served(partition: &Partition) -> Refusal {
             Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, reason)
         }
         State::Deleted => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into(),
-        State::Open | State::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER.into(),
+        State::Open | State::Closed | State::Moved => ErrorCode::NOT_LEADER_OR_FOLLOWER.into(),
     }
 }

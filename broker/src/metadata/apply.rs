@@ -8,11 +8,12 @@ use std::sync::Arc;
 use leat_protocol::{ErrorCode, Str, Uuid};
 
 use super::image::{Broker, Image};
+use super::partition::{Partition, Replica};
 use super::record::{
-    Batch, BrokerConfigChanged, BrokerRegistered, ConfigEntry, FeatureSet, Kind, PartitionsAdded, Placement,
-    ProducerIdsAllocated, Record, TopicConfigChanged, TopicCreated, TopicDeleted,
+    Batch, BrokerConfigChanged, BrokerRegistered, ConfigEntry, FeatureSet, Kind, PartitionReassigned, PartitionsAdded,
+    Placement, ProducerIdsAllocated, ReassignmentCompleted, Record, TopicConfigChanged, TopicCreated, TopicDeleted,
 };
-use super::topic::{Partition, Replica, Topic};
+use super::topic::Topic;
 use crate::config::Overrides;
 
 /// What an applied record gives its proposer.
@@ -41,6 +42,9 @@ pub enum Refusal {
         /// What there is.
         now: i32,
     },
+    /// There is nothing to take back, or it has ended, or something else is wanted by now.
+    #[error("No such reassignment of the partition is under way.")]
+    NoReassignment,
     /// A record that no proposer of this release makes: an id that is not 16 bytes, a topic without partitions, no ids left.
     #[error("The record is not valid: {0}.")]
     Invalid(&'static str),
@@ -53,6 +57,7 @@ impl Refusal {
             Self::TopicExists(_) => ErrorCode::TOPIC_ALREADY_EXISTS,
             Self::UnknownTopic(_) => ErrorCode::UNKNOWN_TOPIC_ID,
             Self::PartitionsChanged { .. } => ErrorCode::INVALID_PARTITIONS,
+            Self::NoReassignment => ErrorCode::NO_REASSIGNMENT_IN_PROGRESS,
             Self::Invalid(_) => ErrorCode::INVALID_REQUEST,
         }
     }
@@ -66,6 +71,8 @@ impl Image {
             Some(Kind::PartitionsAdded(record)) => self.add_partitions(record)?,
             Some(Kind::TopicDeleted(record)) => self.delete_topic(record)?,
             Some(Kind::TopicConfigChanged(record)) => self.change_topic_config(record)?,
+            Some(Kind::PartitionReassigned(record)) => self.reassign_partition(record)?,
+            Some(Kind::ReassignmentCompleted(record)) => self.complete_reassignment(record)?,
             Some(Kind::BrokerConfigChanged(record)) => self.change_broker_config(record),
             Some(Kind::FeatureSet(record)) => self.set_feature(record),
             Some(Kind::BrokerRegistered(record)) => self.register_broker(record),
@@ -131,6 +138,44 @@ impl Image {
         Ok(Outcome::Done)
     }
 
+    fn reassign_partition(&mut self, record: &PartitionReassigned) -> Result<Outcome, Refusal> {
+        let mut topic = self.topic_of(&record.topic_id)?;
+        let partition = partition_of(&mut topic, record.partition)?;
+        let replicas = match (&record.target, &partition.change) {
+            (None, None) => return Err(Refusal::NoReassignment),
+            (None, Some(change)) => change.before.clone(),
+            (Some(target), _) if target.nodes.is_empty() => return Err(Refusal::Invalid("a partition has no replica")),
+            (Some(target), _) => {
+                // Who may still be a member keeps its log, and with it its replica id.
+                let known = |node_id| partition.replica_on(node_id);
+                target
+                    .nodes
+                    .iter()
+                    .map(|&node_id| known(node_id).unwrap_or_else(|| self.next_replica(node_id)))
+                    .collect()
+            }
+        };
+        let unchanged = partition.change.is_none() && partition.replicas == replicas;
+        if !unchanged {
+            partition.reassign(replicas);
+        }
+        self.replace(topic);
+        Ok(Outcome::Done)
+    }
+
+    fn complete_reassignment(&mut self, record: &ReassignmentCompleted) -> Result<Outcome, Refusal> {
+        let mut topic = self.topic_of(&record.topic_id)?;
+        let partition = partition_of(&mut topic, record.partition)?;
+        let is_wanted = partition.replicas.iter().all(|replica| record.replica_ids.contains(&replica.id));
+        if partition.change.is_none() || !is_wanted || partition.replicas.len() != record.replica_ids.len() {
+            return Err(Refusal::NoReassignment);
+        }
+        partition.change = None;
+        partition.decided = (record.index, record.term);
+        self.replace(topic);
+        Ok(Outcome::Done)
+    }
+
     fn change_broker_config(&mut self, record: &BrokerConfigChanged) -> Outcome {
         let Some(node_id) = record.node_id else {
             change(Arc::make_mut(&mut self.cluster_configs), &record.changes);
@@ -185,9 +230,8 @@ impl Image {
         }
         Ok(placements
             .iter()
-            .map(|placement| Partition {
-                replicas: placement.nodes.iter().map(|node_id| self.next_replica(*node_id)).collect(),
-            })
+            .map(|placement| placement.nodes.iter().map(|node_id| self.next_replica(*node_id)).collect())
+            .map(Partition::placed)
             .collect())
     }
 
@@ -196,6 +240,11 @@ impl Image {
         self.next_replica_id += 1;
         Replica { id, node_id }
     }
+}
+
+fn partition_of(topic: &mut Topic, index: i32) -> Result<&mut Partition, Refusal> {
+    let partition = usize::try_from(index).ok().and_then(|index| topic.partitions.get_mut(index));
+    partition.ok_or(Refusal::Invalid("the topic has no such partition"))
 }
 
 fn topic_id(bytes: &[u8]) -> Result<Uuid, Refusal> {

@@ -20,7 +20,7 @@ pub struct Batch {
 #[derive(Clone, PartialEq, Message)]
 pub struct Record {
     /// What changes; `None` is a kind that this release does not know.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 16, 17, 24, 25")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 16, 17, 24, 25")]
     pub kind: Option<Kind>,
 }
 
@@ -39,6 +39,12 @@ pub enum Kind {
     /// A topic's own configuration is altered.
     #[prost(message, tag = "4")]
     TopicConfigChanged(TopicConfigChanged),
+    /// Other brokers should hold a partition, or those of before again.
+    #[prost(message, tag = "5")]
+    PartitionReassigned(PartitionReassigned),
+    /// A partition is held by whom it should be.
+    #[prost(message, tag = "6")]
+    ReassignmentCompleted(ReassignmentCompleted),
     /// The dynamic configuration of one broker or of all is altered.
     #[prost(message, tag = "16")]
     BrokerConfigChanged(BrokerConfigChanged),
@@ -120,6 +126,40 @@ pub struct TopicConfigChanged {
     /// What is set and what is taken out; other keys stay.
     #[prost(message, repeated, tag = "2")]
     pub changes: Vec<ConfigEntry>,
+}
+
+/// Other brokers should hold a partition.
+#[derive(Clone, PartialEq, Message)]
+pub struct PartitionReassigned {
+    /// The topic's id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub topic_id: Vec<u8>,
+    /// The partition.
+    #[prost(int32, tag = "2")]
+    pub partition: i32,
+    /// Who should; `None` takes back a reassignment that is under way.
+    #[prost(message, optional, tag = "3")]
+    pub target: Option<Placement>,
+}
+
+/// A partition's Raft group has the members that it should have, and no others: a leader says so.
+#[derive(Clone, PartialEq, Message)]
+pub struct ReassignmentCompleted {
+    /// The topic's id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub topic_id: Vec<u8>,
+    /// The partition.
+    #[prost(int32, tag = "2")]
+    pub partition: i32,
+    /// The members. If they are not the wanted ones any more, the record is refused.
+    #[prost(uint64, repeated, tag = "3")]
+    pub replica_ids: Vec<u64>,
+    /// An entry of the partition's log that is committed, at or past the last change of members, and its term.
+    #[prost(uint64, tag = "4")]
+    pub index: u64,
+    /// The term of that entry.
+    #[prost(uint64, tag = "5")]
+    pub term: u64,
 }
 
 /// The dynamic configuration of brokers is altered.

@@ -8,8 +8,9 @@ use leat_protocol::{Str, Uuid};
 use prost::Message;
 
 use super::image::{Broker, Image};
+use super::partition::{Change, Partition, Replica};
 use super::record::{BrokerRegistered, ConfigEntry, FeatureSet};
-use super::topic::{Partition, Replica, Topic};
+use super::topic::Topic;
 use crate::config::Overrides;
 
 /// The version of the body. A body with a higher one is refused.
@@ -72,13 +73,38 @@ struct TopicBody {
     configs: Vec<ConfigEntry>,
 }
 
-/// Two lists of the same length: nodes, and the replica on each.
 #[derive(Clone, PartialEq, Message)]
 struct PartitionBody {
+    /// Two lists of the same length: nodes, and the replica on each.
     #[prost(int32, repeated, tag = "1")]
     nodes: Vec<i32>,
     #[prost(uint64, repeated, tag = "2")]
     replica_ids: Vec<u64>,
+    /// Where they are others than the replicas.
+    #[prost(message, repeated, tag = "3")]
+    founders: Vec<ReplicaBody>,
+    #[prost(message, optional, tag = "4")]
+    change: Option<ChangeBody>,
+    #[prost(uint64, tag = "5")]
+    decided_index: u64,
+    #[prost(uint64, tag = "6")]
+    decided_term: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct ReplicaBody {
+    #[prost(int32, tag = "1")]
+    node_id: i32,
+    #[prost(uint64, tag = "2")]
+    id: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ChangeBody {
+    #[prost(message, repeated, tag = "1")]
+    before: Vec<ReplicaBody>,
+    #[prost(message, repeated, tag = "2")]
+    leaving: Vec<ReplicaBody>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -180,14 +206,10 @@ fn checksum(head: &[u8], body: &[u8]) -> u32 {
 }
 
 fn topic_body(topic: &Topic) -> TopicBody {
-    let partition = |partition: &Partition| PartitionBody {
-        nodes: partition.nodes(),
-        replica_ids: partition.replicas.iter().map(|replica| replica.id).collect(),
-    };
     TopicBody {
         name: topic.name.to_string(),
         id: topic.id.as_bytes().to_vec(),
-        partitions: topic.partitions.iter().map(partition).collect(),
+        partitions: topic.partitions.iter().map(partition_body).collect(),
         configs: entries(&topic.configs),
     }
 }
@@ -199,11 +221,43 @@ fn topic_from(body: TopicBody) -> Result<Topic, Error> {
         if partition.nodes.len() != partition.replica_ids.len() {
             return Err(Error::Malformed(format!("topic {} has nodes without replica ids", body.name)));
         }
-        let pairs = partition.nodes.into_iter().zip(partition.replica_ids);
-        Ok(Partition { replicas: pairs.map(|(node_id, id)| Replica { id, node_id }).collect() })
+        Ok(partition_from(partition))
     });
     let partitions = partitions.collect::<Result<_, _>>()?;
     Ok(Topic { name: Str::from(body.name), id, partitions, configs: overrides(body.configs) })
+}
+
+fn partition_body(partition: &Partition) -> PartitionBody {
+    let bodies =
+        |replicas: &[Replica]| replicas.iter().map(|&Replica { id, node_id }| ReplicaBody { node_id, id }).collect();
+    let (decided_index, decided_term) = partition.decided;
+    PartitionBody {
+        nodes: partition.replicas.iter().map(|replica| replica.node_id).collect(),
+        replica_ids: partition.replicas.iter().map(|replica| replica.id).collect(),
+        founders: if partition.founders == partition.replicas { Vec::new() } else { bodies(&partition.founders) },
+        change: partition
+            .change
+            .as_ref()
+            .map(|Change { before, leaving }| ChangeBody { before: bodies(before), leaving: bodies(leaving) }),
+        decided_index,
+        decided_term,
+    }
+}
+
+fn partition_from(body: PartitionBody) -> Partition {
+    let list = |bodies: Vec<ReplicaBody>| -> Vec<Replica> {
+        bodies.into_iter().map(|ReplicaBody { node_id, id }| Replica { id, node_id }).collect()
+    };
+    let pairs = body.nodes.into_iter().zip(body.replica_ids);
+    let replicas: Vec<Replica> = pairs.map(|(node_id, id)| Replica { id, node_id }).collect();
+    Partition {
+        founders: if body.founders.is_empty() { replicas.clone() } else { list(body.founders) },
+        replicas,
+        change: body
+            .change
+            .map(|ChangeBody { before, leaving }| Change { before: list(before), leaving: list(leaving) }),
+        decided: (body.decided_index, body.decided_term),
+    }
 }
 
 fn broker_body(broker: &Broker) -> BrokerRegistered {

@@ -230,3 +230,41 @@ proptest! {
         let _ = Image::from_snapshot(&bytes);
     }
 }
+
+fn reassigned(topic: u8, nodes: Option<&[i32]>) -> Record {
+    let target = nodes.map(|nodes| Placement { nodes: nodes.to_vec() });
+    Kind::PartitionReassigned(PartitionReassigned { topic_id: id(topic), partition: 0, target }).into()
+}
+
+fn completed(topic: u8, replica_ids: &[u64]) -> Record {
+    let replica_ids = replica_ids.to_vec();
+    let completed = ReassignmentCompleted { topic_id: id(topic), partition: 0, replica_ids, index: 9, term: 2 };
+    Kind::ReassignmentCompleted(completed).into()
+}
+
+#[test]
+fn a_partition_moves_and_a_move_is_taken_back() {
+    let mut image = applied(&[created("a", 7, 1), added(7, 1, 1)]);
+    let placed = |image: &Image| image.topic("a").expect("a topic").partitions[0].clone();
+    let ids = |replicas: &[Replica]| replicas.iter().map(|replica| replica.id).collect::<Vec<_>>();
+    assert_eq!(image.apply(&reassigned(7, None)), Err(Refusal::NoReassignment));
+    image.apply(&reassigned(7, Some(&[2, 0]))).expect("a move");
+    let moving = placed(&image);
+    assert_eq!((ids(&moving.replicas), moving.nodes()), (vec![4, 1], vec![2, 0]), "who is there keeps its id");
+    assert_eq!((moving.adding().count(), moving.removing().len()), (1, 0));
+    image.apply(&reassigned(7, Some(&[3]))).expect("another one");
+    let moving = placed(&image);
+    assert_eq!((ids(&moving.replicas), ids(moving.removing())), (vec![5], vec![4, 1]));
+    assert_eq!(Image::from_snapshot(&image.to_snapshot()), Ok(image.clone()));
+    assert_eq!(image.apply(&completed(7, &[4, 1])), Err(Refusal::NoReassignment), "not what is wanted by now");
+    image.apply(&reassigned(7, None)).expect("taken back");
+    let back = placed(&image);
+    assert_eq!((ids(&back.replicas), ids(back.removing())), (vec![1], vec![4, 5]));
+    image.apply(&completed(7, &[1])).expect("an end");
+    assert_eq!((placed(&image).change, placed(&image).decided), (None, (9, 2)));
+    image.apply(&reassigned(7, Some(&[3]))).expect("a move");
+    image.apply(&completed(7, &[6])).expect("an end");
+    let moved = placed(&image);
+    assert_eq!((moved.nodes(), ids(&moved.founders)), (vec![3], vec![1]), "an id is never given twice");
+    assert_eq!(Image::from_snapshot(&image.to_snapshot()), Ok(image));
+}

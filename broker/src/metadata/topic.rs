@@ -2,6 +2,7 @@
 
 use leat_protocol::{Str, Uuid};
 
+use super::partition::Partition;
 use crate::config::Overrides;
 
 /// A topic.
@@ -15,22 +16,6 @@ pub struct Topic {
     pub partitions: Vec<Partition>,
     /// Its own configuration, over the broker's.
     pub configs: Overrides,
-}
-
-/// A partition: who holds it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Partition {
-    /// Its replicas, the preferred leader first.
-    pub replicas: Vec<Replica>,
-}
-
-/// One placement of a partition on a broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replica {
-    /// The replica's number in its Raft group: at least 1, given once and never again.
-    pub id: u64,
-    /// The broker; 0 is legal.
-    pub node_id: i32,
 }
 
 impl Topic {
@@ -58,16 +43,4 @@ impl Topic {
 /// Names of Kafka's own topics.
 pub(crate) fn is_internal(name: &str) -> bool {
     matches!(name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
-}
-
-impl Partition {
-    /// The brokers that hold it, the preferred leader first.
-    pub fn nodes(&self) -> Vec<i32> {
-        self.replicas.iter().map(|replica| replica.node_id).collect()
-    }
-
-    /// The replica on a broker.
-    pub fn replica_on(&self, node_id: i32) -> Option<Replica> {
-        self.replicas.iter().copied().find(|replica| replica.node_id == node_id)
-    }
 }

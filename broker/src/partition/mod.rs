@@ -17,7 +17,7 @@ pub(crate) use self::waiters::{Registration, Wakeup};
 
 use self::waiters::Waiters;
 use crate::config::TopicConfig;
-use crate::metadata::Replica;
+use crate::metadata;
 use crate::metrics::Traffic;
 
 /// How far a partition is on its way.
@@ -31,6 +31,8 @@ pub(crate) enum State {
     Offline,
     /// Its topic is gone.
     Deleted,
+    /// Other nodes hold it now.
+    Moved,
 }
 
 /// Stands for no leader, as in Kafka.
@@ -43,7 +45,7 @@ pub(crate) struct Place {
     pub(crate) topic: Str,
     pub(crate) node_id: i32,
     pub(crate) replica_id: u64,
-    pub(crate) replicas: Vec<Replica>,
+    pub(crate) placement: metadata::Partition,
     pub(crate) shard: usize,
     pub(crate) leader_epoch: i32,
 }
@@ -57,8 +59,10 @@ pub(crate) struct Partition {
     pub(crate) replica_id: u64,
     /// This node.
     node_id: i32,
-    /// Who holds it, the preferred leader first: the group's first members, as its log does not say.
-    replicas: Vec<Replica>,
+    /// Who holds it, as the metadata says.
+    placement: ArcSwap<metadata::Partition>,
+    /// Whether other replicas should hold it than do.
+    changing: AtomicBool,
     /// The shard that owns the replica.
     pub(crate) shard: usize,
     config: ArcSwap<TopicConfig>,
@@ -79,14 +83,17 @@ pub(crate) struct Partition {
 
 impl Partition {
     pub(crate) fn new(place: Place, config: Arc<TopicConfig>) -> Partition {
-        let Place { group, topic, node_id, replica_id, replicas, shard, leader_epoch } = place;
-        let leader = if replicas.len() == 1 { replicas[0].node_id } else { NOBODY };
+        let Place { group, topic, node_id, replica_id, placement, shard, leader_epoch } = place;
+        let mut members = placement.members();
+        let leader = members.next().filter(|_| members.next().is_none()).map_or(NOBODY, |only| only.node_id);
+        drop(members);
         Partition {
             group,
             topic,
             replica_id,
             node_id,
-            replicas,
+            changing: AtomicBool::new(placement.change.is_some()),
+            placement: ArcSwap::from_pointee(placement),
             shard,
             config: ArcSwap::new(config),
             state: AtomicU8::new(State::Closed as u8),
@@ -125,8 +132,14 @@ impl Partition {
             0 => State::Closed,
             1 => State::Open,
             2 => State::Offline,
-            _ => State::Deleted,
+            3 => State::Deleted,
+            _ => State::Moved,
         }
+    }
+
+    /// Whether this node holds it no more.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.state(), State::Deleted | State::Moved)
     }
 
     pub(crate) fn set_state(&self, state: State) {
@@ -163,18 +176,30 @@ impl Partition {
         self.log_start.store(offset, Ordering::Release);
     }
 
-    pub(crate) fn replicas(&self) -> &[Replica] {
-        &self.replicas
+    /// Who holds it and who should.
+    pub(crate) fn placement(&self) -> Arc<metadata::Partition> {
+        self.placement.load_full()
+    }
+
+    pub(crate) fn set_placement(&self, placement: metadata::Partition) {
+        let changing = placement.change.is_some();
+        self.placement.store(Arc::new(placement));
+        self.changing.store(changing, Ordering::Release);
+    }
+
+    /// Whether other replicas should hold it than do.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.changing.load(Ordering::Acquire)
     }
 
     /// The node that holds a replica of it.
     pub(crate) fn node_of(&self, replica_id: u64) -> Option<i32> {
-        self.replicas.iter().find(|replica| replica.id == replica_id).map(|replica| replica.node_id)
+        self.placement.load().members().find(|replica| replica.id == replica_id).map(|replica| replica.node_id)
     }
 
     /// Whether it has replicas on other nodes.
     pub(crate) fn is_replicated(&self) -> bool {
-        self.replicas.len() > 1
+        self.placement.load().members().nth(1).is_some()
     }
 
     /// The node that leads and its epoch, as this node knows it; [`NOBODY`] while nobody does.

@@ -24,6 +24,10 @@ impl Registry {
         self.0.load().get(&topic_id).cloned()
     }
 
+    pub(crate) fn topics(&self) -> Vec<(Uuid, Topic)> {
+        self.0.load().iter().map(|(topic_id, topic)| (*topic_id, topic.clone())).collect()
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
         self.0.load().values().flat_map(|topic| topic.iter().flatten().cloned()).collect()
     }

@@ -255,12 +255,12 @@ pub(crate) struct Leader {
     pub(crate) in_sync: Vec<i32>,
 }
 
-/// Something that only the leader of the metadata group can do.
+/// Something that only the leader of a group can do.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Call {
     #[prost(uint64, tag = "1")]
     pub(crate) id: u64,
-    #[prost(oneof = "Asked", tags = "2, 3")]
+    #[prost(oneof = "Asked", tags = "2, 3, 4")]
     pub(crate) asked: Option<Asked>,
 }
 
@@ -272,6 +272,9 @@ pub(crate) enum Asked {
     /// Up to where the metadata log is decided.
     #[prost(message, tag = "3")]
     Decided(Decided),
+    /// To hand a partition over to its preferred leader.
+    #[prost(message, tag = "4")]
+    Prefer(Group),
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

@@ -4,8 +4,7 @@ use bytes::Bytes;
 use leat_protocol::records::BatchHeader;
 use leat_protocol::records::entry::EntryKind;
 use leat_storage::Ballot;
-use protobuf::Message as _;
-use raft::eraftpb::{ConfChangeV2, Entry, EntryType, HardState};
+use raft::eraftpb::{Entry, HardState};
 
 use super::store::Kind;
 use super::{Applied, Effects, Replica, frame, trim_offset};
@@ -70,7 +69,7 @@ impl<T> Replica<T> {
                         effects.applied.push(Applied::Trim { offset });
                     }
                 }
-                Kind::Control(EntryKind::Membership) => self.apply_membership(entry),
+                Kind::Control(EntryKind::Membership) => self.apply_membership(entry, effects),
                 Kind::Control(kind) => {
                     tracing::warn!(?kind, index = entry.index, "an entry of a later release is kept and not applied");
                 }
@@ -80,16 +79,6 @@ impl<T> Replica<T> {
         self.node.advance_apply_to(last.index);
         self.on_applied.reach(last.index, &mut effects.answers);
         self.release();
-    }
-
-    pub(super) fn apply_membership(&mut self, entry: &Entry) {
-        let mut change = ConfChangeV2::default();
-        if entry.get_entry_type() != EntryType::EntryConfChangeV2 || change.merge_from_bytes(&entry.data).is_err() {
-            return;
-        }
-        if let Ok(membership) = self.node.apply_conf_change(&change) {
-            self.node.mut_store().set_membership(membership);
-        }
     }
 
     pub(super) fn settle_leadership(&mut self, effects: &mut Effects<T>) {

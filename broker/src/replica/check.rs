@@ -2,7 +2,8 @@
 
 use leat_protocol::records::entry::{self, EntryKind};
 use leat_protocol::records::{self, BatchHeader};
-use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+use protobuf::Message as _;
+use raft::eraftpb::{ConfChangeV2, Entry, EntryType, Message, MessageType};
 use raft::{RawNode, Storage as _};
 
 use super::frame::TERM_MAX;
@@ -88,12 +89,20 @@ fn append(node: &RawNode<Store>, message: &Message) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A change of members that raft can read.
+fn is_change(data: &[u8]) -> bool {
+    ConfChangeV2::default().merge_from_bytes(data).is_ok()
+}
+
 /// A data entry is one whole batch whose header carries the entry's term, and whose checksum holds.
 fn body(entry: &Entry) -> Result<(), Refusal> {
-    if entry.get_entry_type() != EntryType::EntryNormal || entry.data.is_empty() {
-        return Ok(());
-    }
     let refused = Refusal::Batch(entry.index);
+    match entry.get_entry_type() {
+        EntryType::EntryNormal if entry.data.is_empty() => return Ok(()),
+        EntryType::EntryNormal => {}
+        EntryType::EntryConfChangeV2 if is_change(&entry.data) => return Ok(()),
+        EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => return Err(refused),
+    }
     let Ok(header) = BatchHeader::parse(&entry.data) else { return Err(refused) };
     let same_term = i32::try_from(entry.term).is_ok_and(|term| term == header.partition_leader_epoch);
     let intact = header.size() == entry.data.len() && records::check(&entry.data).is_ok();

@@ -41,6 +41,8 @@ pub(crate) enum Event<T> {
     Campaign,
     /// Another replica should lead instead of this one.
     Transfer { to: u64 },
+    /// Who should vote. A leader goes one step towards it.
+    Members { wanted: Vec<u64> },
     /// The write of this number is in the file.
     Written { ready: u64 },
     /// The write of this number, and all before it, are on stable storage.
@@ -109,4 +111,6 @@ pub(crate) enum Applied {
     Trim { offset: i64 },
     /// A batch of a group whose state machine reads its records.
     Records { index: u64, batch: Bytes },
+    /// The group has these members from this entry on.
+    Membership { index: u64, members: Bytes },
 }

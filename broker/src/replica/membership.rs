@@ -48,3 +48,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<ConfState> {
 pub(crate) fn of(voters: impl Iterator<Item = u64>) -> ConfState {
     ConfState { voters: voters.collect(), ..ConfState::default() }
 }
+
+/// Whether this replica is the group's only voter.
+pub(super) fn decides_alone(members: &ConfState, replica_id: u64) -> bool {
+    members.voters == [replica_id] && members.voters_outgoing.is_empty()
+}

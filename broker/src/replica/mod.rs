@@ -20,9 +20,11 @@ mod pending;
 mod persist;
 mod propose;
 mod quiet;
+mod recover;
 mod seed;
 #[cfg(test)]
 mod sim;
+mod steer;
 mod store;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -30,7 +32,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use leat_protocol::records::entry;
 use leat_storage::{Ballot, Checkpoint, Epoch};
-use raft::eraftpb::{ConfState, HardState, Message};
+use raft::eraftpb::{ConfState, HardState, Message, MessageType};
 use raft::{ProgressState, RawNode, StateRole};
 
 pub(crate) use self::event::{Acks, Answer, Applied, Effects, Event, Write};
@@ -38,7 +40,7 @@ pub(crate) use self::frame::describe_recovered;
 pub(crate) use self::membership::{decode as decode_membership, of as members};
 pub(crate) use self::store::{Held, ReadRequest};
 
-use self::frame::from_log;
+use self::frame::{TERM_MAX, from_log};
 use self::pending::Pending;
 use self::quiet::Heartbeat;
 use self::store::{Store, StoreStart};
@@ -50,8 +52,11 @@ pub(crate) struct Start {
     /// At least 1, given by the metadata once per placement.
     pub(crate) replica_id: u64,
     pub(crate) ballot: Ballot,
-    /// As of `applied`.
+    /// As of `applied`, and the entry that made it valid; 0 for the group's first members.
     pub(crate) membership: ConfState,
+    pub(crate) membership_index: u64,
+    /// An entry that is known to be committed, by its index and term; zeros where none is.
+    pub(crate) decided: (u64, u64),
     pub(crate) first_index: u64,
     pub(crate) before_first_term: u64,
     pub(crate) applied: u64,
@@ -88,6 +93,8 @@ struct Unpersisted {
     last_index: u64,
     /// Whether it has something to write; one that has not is persisted with its predecessor.
     writes: bool,
+    /// Whether term or vote are among it.
+    ballot: bool,
     messages: Vec<Message>,
 }
 
@@ -117,7 +124,14 @@ pub(crate) struct Replica<T> {
 impl<T> std::fmt::Debug for Replica<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let raft = &self.node.raft;
-        write!(f, "replica {} ({:?}, term {}, last {})", raft.id, raft.state, raft.term, raft.raft_log.last_index())
+        let (log, members) = (&raft.raft_log, self.node.store().membership());
+        let (last, committed) = (log.last_index(), log.committed);
+        write!(f, "replica {} ({:?}, term {}, last {last}, committed {committed}", raft.id, raft.state, raft.term)?;
+        write!(f, ", voters {:?}", members.voters)?;
+        if !members.voters_outgoing.is_empty() {
+            write!(f, " and {:?}", members.voters_outgoing)?;
+        }
+        if members.learners.is_empty() { write!(f, ")") } else { write!(f, ", learners {:?})", members.learners) }
     }
 }
 
@@ -127,18 +141,18 @@ impl<T> Replica<T> {
     pub(crate) fn open(start: Start, settings: Settings) -> Result<Replica<T>, String> {
         let last = start.applied + start.held.len() as u64;
         let last_term = start.epochs.last().map_or(start.before_first_term, |epoch| epoch.term);
-        let alone = is_alone(&start.membership, start.replica_id);
+        let commit = start.known_commit();
         let hard_state = HardState {
             term: start.ballot.term.max(last_term),
             // A vote belongs to its term; of a term known only from the log it is unknown, so it is taken as spent.
             vote: if start.ballot.term >= last_term { start.ballot.vote } else { start.replica_id },
-            // What a group's only voter has on stable storage is on a majority.
-            commit: if alone { last } else { start.commit.clamp(start.applied, last) },
+            commit,
             ..HardState::default()
         };
         let store = Store::new(StoreStart {
             hard_state,
             membership: start.membership,
+            membership_index: start.membership_index,
             first_index: start.first_index,
             before_first_term: start.before_first_term,
             applied: start.applied,
@@ -187,7 +201,7 @@ impl<T> Replica<T> {
 
     /// The epoch that clients are told: the term led, or the one that this replica would lead next where only it can.
     pub(crate) fn leader_epoch(&self) -> i32 {
-        let next = self.node.raft.term + u64::from(self.node.raft.state != StateRole::Leader && self.is_alone());
+        let next = self.node.raft.term + u64::from(self.node.raft.state != StateRole::Leader && self.decides_alone());
         i32::try_from(next).unwrap_or(i32::MAX)
     }
 
@@ -215,21 +229,22 @@ impl<T> Replica<T> {
     /// The replica that leads, as far as this one knows; 0 is nobody. A group's only voter counts as its leader also before
     /// it has campaigned, since nobody else can be.
     pub(crate) fn leader(&self) -> u64 {
-        if self.is_alone() { self.node.raft.id } else { self.node.raft.leader_id }
+        if self.decides_alone() { self.node.raft.id } else { self.node.raft.leader_id }
     }
 
     /// Whether the leader knows where the committed log ends.
     pub(crate) fn is_settled(&self) -> bool {
-        self.settled || self.is_alone()
+        self.settled || self.decides_alone()
     }
 
-    /// Replicas that follow closely and this one, while it leads.
+    /// Voters that follow closely and this one, while it leads.
     pub(crate) fn in_sync(&self) -> impl Iterator<Item = u64> {
         let raft = &self.node.raft;
         let last = raft.raft_log.last_index();
         let follows = move |&(id, progress): &(&u64, &raft::Progress)| {
             let close = progress.state == ProgressState::Replicate || progress.matched == last;
-            *id == raft.id || (close && !self.down.contains(id))
+            let votes = raft.prs().conf().voters().contains(*id);
+            votes && (*id == raft.id || (close && !self.down.contains(id)))
         };
         raft.prs().iter().filter(follows).map(|(id, _)| *id)
     }
@@ -245,7 +260,7 @@ impl<T> Replica<T> {
             end_offset_at_applied: store.end_offset_at(applied),
             log_start_offset,
             membership: membership::encode(store.membership()),
-            membership_index: 0,
+            membership_index: store.membership_index(),
             producers: machine.unwrap_or_else(|| self.producers.encode()),
             epochs: store.epochs().iter().take_while(|epoch| epoch.first_index <= applied).copied().collect(),
         }
@@ -264,7 +279,9 @@ impl<T> Replica<T> {
             }
             Event::Message(message) => self.message(*message, effects),
             Event::Tick => {
-                self.node.tick();
+                if self.may_campaign() {
+                    self.node.tick();
+                }
                 self.flush(effects);
                 self.rest(effects);
             }
@@ -276,10 +293,10 @@ impl<T> Replica<T> {
             Event::LeaderLost { first } => self.leader_lost(first, effects),
             Event::Campaign => {
                 self.wake();
-                // raft refuses only where it leads already.
-                let _ = self.node.campaign();
+                self.campaign();
                 self.flush(effects);
             }
+            Event::Members { wanted } => self.steer(&wanted, effects),
             Event::Transfer { to } => {
                 self.wake();
                 self.node.transfer_leader(to);
@@ -296,24 +313,41 @@ impl<T> Replica<T> {
 
     /// Does what raft has ready, in the order that correctness needs.
     pub(crate) fn flush(&mut self, effects: &mut Effects<T>) {
+        self.flush_ready(effects);
+        if self.is_left_alone() {
+            self.campaign();
+            self.flush_ready(effects);
+        }
+        self.advance_high_watermark(effects);
+        let store = self.node.mut_store();
+        effects.reads.append(&mut store.take_reads());
+        effects.lacking.append(&mut store.take_lacking());
+    }
+
+    fn flush_ready(&mut self, effects: &mut Effects<T>) {
         while self.node.has_ready() {
             let mut ready = self.node.ready();
-            // 1. A leader's messages go out beside its own write.
-            effects.messages.append(&mut ready.take_messages());
-            // 2. New entries join the store at once, so that raft can read them, and are written in this order.
+            // 1. New entries join the store at once, so that raft can read them, and are written in this order.
             let entries = ready.take_entries();
             let last_index = entries.last().map_or(0, |entry| entry.index);
             let (truncate_from, frames) = self.take_in(&entries);
-            // 3. A changed ballot goes with them and is synced first.
+            // 2. A changed ballot goes with them and is synced first.
             let ballot = ready.hs().and_then(|hard_state| self.changed_ballot(hard_state));
             if let Some(hard_state) = ready.hs() {
                 self.node.mut_store().set_hard_state(hard_state.clone());
             }
             let number = ready.number();
             let writes = !frames.is_empty() || ballot.is_some();
+            // 3. A leader's messages go out beside its own write, but none of a term that is not on stable storage: an only voter
+            // leads at once, and after a crash would lead in that term again.
+            let mut messages = ready.take_messages();
+            let led = ballot.is_none() && !self.unpersisted.iter().any(|unpersisted| unpersisted.ballot);
+            if led {
+                effects.messages.append(&mut messages);
+            }
             // 4. Messages that promise persistence wait for it.
-            let messages = ready.take_persisted_messages();
-            self.unpersisted.push_back(Unpersisted { number, last_index, writes, messages });
+            messages.append(&mut ready.take_persisted_messages());
+            self.unpersisted.push_back(Unpersisted { number, last_index, writes, ballot: ballot.is_some(), messages });
             if writes {
                 // A follower's sync is what the others wait for.
                 let relaxed = self.settings.relaxed && ballot.is_none() && self.is_alone();
@@ -327,19 +361,38 @@ impl<T> Replica<T> {
             // 6. Only now is it settled who leads and where the log ends.
             self.settle_leadership(effects);
         }
-        self.advance_high_watermark(effects);
-        let store = self.node.mut_store();
-        effects.reads.append(&mut store.take_reads());
-        effects.lacking.append(&mut store.take_lacking());
     }
 
+    /// Whether the group has no other member, not even one that learns.
     fn is_alone(&self) -> bool {
-        is_alone(self.node.store().membership(), self.node.raft.id)
+        self.decides_alone() && self.node.store().membership().learners.is_empty()
+    }
+
+    /// Whether the group has no other voter.
+    fn decides_alone(&self) -> bool {
+        membership::decides_alone(self.node.store().membership(), self.node.raft.id)
+    }
+
+    /// Asks for votes, where this replica may have them.
+    fn campaign(&mut self) {
+        if self.node.raft.promotable() && self.may_campaign() && self.node.raft.term < TERM_MAX {
+            // raft refuses only where it leads already.
+            let _ = self.node.campaign();
+        }
+    }
+
+    /// An only voter leads at once, and has to have all on stable storage then.
+    fn may_campaign(&self) -> bool {
+        let synced = || self.unpersisted.iter().all(|unpersisted| !unpersisted.writes);
+        self.is_leader() || !self.decides_alone() || synced()
     }
 
     fn message(&mut self, message: Message, effects: &mut Effects<T>) {
         if let Err(refusal) = check::message(&self.node, &message) {
             tracing::warn!(from = message.from, %refusal, "message from a replica refused");
+            return;
+        }
+        if message.get_msg_type() == MessageType::MsgTimeoutNow && !self.may_campaign() {
             return;
         }
         self.wake();
@@ -359,10 +412,6 @@ impl<T> Replica<T> {
         self.node.on_entries_fetched(request.context);
         self.flush(effects);
     }
-}
-
-fn is_alone(membership: &ConfState, replica_id: u64) -> bool {
-    membership.voters == [replica_id] && membership.voters_outgoing.is_empty()
 }
 
 /// The body of a trim entry: the new log start, big-endian.

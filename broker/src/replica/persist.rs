@@ -48,7 +48,7 @@ impl<T> Replica<T> {
         }
         // A new leader reports nothing before an entry of its own term is committed.
         self.settled = self.is_leader() && log.term(log.committed).is_ok_and(|term| term == self.node.raft.term);
-        if self.settled || !self.is_leader() || self.is_alone() {
+        if self.settled || !self.is_leader() || self.decides_alone() {
             self.high_watermark = self.high_watermark.max(self.node.store().end_offset_at(index));
         }
         self.on_commit.reach(index.min(self.on_enough_replicas()), &mut effects.answers);
@@ -56,25 +56,25 @@ impl<T> Replica<T> {
 
     /// The highest index that as many voters hold as `min.insync.replicas` asks for, where that is more than a majority.
     fn on_enough_replicas(&self) -> u64 {
-        let voters = &self.node.store().membership().voters;
-        let wanted = self.settings.insync_min.min(voters.len());
-        if wanted <= voters.len() / 2 + 1 {
-            return u64::MAX;
-        }
         let progress = |voter: &u64| self.node.raft.prs().get(*voter).map_or(0, |progress| progress.matched);
-        let mut matched: Vec<u64> = voters.iter().map(progress).collect();
-        matched.sort_unstable();
-        matched[voters.len() - wanted]
+        let upto = |voters: &[u64]| {
+            let wanted = self.settings.insync_min.min(voters.len());
+            if wanted <= voters.len() / 2 + 1 { u64::MAX } else { held_by(wanted, voters.iter().map(progress)) }
+        };
+        self.halves().map(upto).min().unwrap_or(u64::MAX)
     }
 
     /// The highest index that a majority of the voters has written.
     pub(super) fn written_by_majority(&self) -> u64 {
-        let voters = &self.node.store().membership().voters;
-        let mut written: Vec<u64> =
-            voters.iter().map(|voter| self.written.get(voter).copied().unwrap_or_default()).collect();
-        written.sort_unstable();
-        let majority = written.len() / 2 + 1;
-        written.len().checked_sub(majority).map_or(0, |at| written[at])
+        let written = |voter: &u64| self.written.get(voter).copied().unwrap_or_default();
+        let upto = |voters: &[u64]| held_by(voters.len() / 2 + 1, voters.iter().map(written));
+        self.halves().map(upto).min().unwrap_or(0)
+    }
+
+    /// The voters, and, on the way from some to others, those of before: each half decides by itself.
+    pub(super) fn halves(&self) -> impl Iterator<Item = &[u64]> {
+        let members = self.node.store().membership();
+        [&members.voters[..], &members.voters_outgoing[..]].into_iter().filter(|half| !half.is_empty())
     }
 
     /// Lets go of payloads that nobody is likely to ask for: of what every follower has, and of what is beyond the budget.
@@ -97,4 +97,11 @@ impl<T> Replica<T> {
         let up = raft.prs().iter().filter(|(id, _)| !self.down.contains(id));
         up.map(|(_, progress)| progress.matched).min().unwrap_or(0)
     }
+}
+
+/// The highest index that `count` of the voters have.
+fn held_by(count: usize, indexes: impl Iterator<Item = u64>) -> u64 {
+    let mut indexes: Vec<u64> = indexes.collect();
+    indexes.sort_unstable();
+    indexes.len().checked_sub(count).map_or(0, |at| indexes[at])
 }

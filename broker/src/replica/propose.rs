@@ -6,7 +6,6 @@ use leat_protocol::records::entry::{self, EntryKind};
 use leat_protocol::records::{self, BatchHeader};
 use raft::eraftpb::{Entry, Message, MessageType};
 
-use super::frame::TERM_MAX;
 use super::{Acks, Answer, Effects, Replica};
 use crate::producers::Verdict;
 
@@ -23,10 +22,7 @@ impl<T> Replica<T> {
             effects.answers.push((token, Answer::NotLeader));
             return;
         };
-        let voters = self.node.store().membership().voters.len();
-        // More than there are replicas counts as all of them (KIP-966).
-        let (wanted, in_sync) = (self.settings.insync_min.min(voters), self.in_sync().count());
-        if acks == Acks::All && wanted > in_sync {
+        if let Some((wanted, in_sync)) = self.missing_in_sync().filter(|_| acks == Acks::All) {
             let reason = format!("{wanted} in-sync replicas are asked for, there are {in_sync}");
             effects.answers.push((token, Answer::Refused(ErrorCode::NOT_ENOUGH_REPLICAS, reason)));
             return;
@@ -77,13 +73,22 @@ impl<T> Replica<T> {
     /// The next offset, if this replica leads. The only voter of a group campaigns when it is first asked to write.
     pub(super) fn lead(&mut self, effects: &mut Effects<T>) -> Option<i64> {
         if self.leading.is_none() {
-            if !self.is_leader() && self.is_alone() && self.node.raft.term < TERM_MAX {
-                // raft refuses only where it leads already.
-                let _ = self.node.campaign();
+            if !self.is_leader() && self.decides_alone() {
+                self.campaign();
             }
             self.flush(effects);
         }
         self.leading
+    }
+
+    /// How many replicas have to be in sync and how many are, where those are too few.
+    fn missing_in_sync(&self) -> Option<(usize, usize)> {
+        let counted = |half: &[u64]| {
+            // More than there are replicas counts as all of them (KIP-966).
+            let wanted = self.settings.insync_min.min(half.len());
+            (wanted, self.in_sync().filter(|replica| half.contains(replica)).count())
+        };
+        self.halves().map(counted).find(|(wanted, in_sync)| wanted > in_sync)
     }
 
     pub(super) fn wait(&mut self, index: u64, acks: Acks, token: T, answer: Answer) {

@@ -45,8 +45,7 @@ impl<T> Replica<T> {
         }
         self.node.raft.election_elapsed = self.node.raft.election_timeout();
         if first {
-            // raft refuses only where it leads already.
-            let _ = self.node.campaign();
+            self.campaign();
         }
         self.flush(effects);
     }

@@ -48,6 +48,8 @@ pub(crate) struct ReadRequest {
 pub(crate) struct Store {
     hard_state: HardState,
     membership: ConfState,
+    /// The entry that made it valid.
+    membership_index: u64,
     first_index: u64,
     /// Term of the entry before `first_index`.
     before_first_term: u64,
@@ -74,6 +76,7 @@ pub(crate) struct Store {
 pub(crate) struct StoreStart {
     pub(crate) hard_state: HardState,
     pub(crate) membership: ConfState,
+    pub(crate) membership_index: u64,
     pub(crate) first_index: u64,
     pub(crate) before_first_term: u64,
     pub(crate) applied: u64,
@@ -91,6 +94,7 @@ impl Store {
         Store {
             hard_state: start.hard_state,
             membership: start.membership,
+            membership_index: start.membership_index,
             first_index: start.first_index,
             before_first_term: start.before_first_term,
             end_offset,
@@ -128,8 +132,12 @@ impl Store {
         &self.membership
     }
 
-    pub(crate) fn set_membership(&mut self, membership: ConfState) {
-        self.membership = membership;
+    pub(crate) fn membership_index(&self) -> u64 {
+        self.membership_index
+    }
+
+    pub(crate) fn set_membership(&mut self, index: u64, membership: ConfState) {
+        (self.membership, self.membership_index) = (membership, index);
     }
 
     pub(crate) fn set_hard_state(&mut self, hard_state: HardState) {

@@ -79,6 +79,10 @@ pub(crate) enum Command {
     Configure {
         partition: Arc<Partition>,
     },
+    /// Other replicas should hold it, or do.
+    Placed {
+        partition: Arc<Partition>,
+    },
     Delete {
         partition: Arc<Partition>,
     },
@@ -108,6 +112,10 @@ pub(crate) enum Command {
     },
     /// Which nodes live.
     Nodes(Arc<Alive>),
+    /// The preferred leader should lead, if it follows closely.
+    Prefer {
+        partition: Arc<Partition>,
+    },
     /// Other nodes should lead everything that is led here.
     Evacuate,
     Opened {

@@ -20,5 +20,8 @@ pub(crate) trait Machine: Send {
     fn save(&self) -> Bytes;
 }
 
+/// Tells that a group has these members, and an entry that is committed, by index and term.
+pub(crate) type TellMembers = Arc<dyn Fn(GroupId, Vec<u64>, (u64, u64)) + Send + Sync>;
+
 /// Makes the state machine of a group that has one.
 pub(crate) type MachineFactory = Arc<dyn Fn(GroupId) -> Option<Box<dyn Machine>> + Send + Sync>;

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::command::{Command, ShardHandle, Ticket};
 pub(crate) use self::deleting::Deleting;
-pub(crate) use self::machine::{Machine, MachineFactory};
+pub(crate) use self::machine::{Machine, MachineFactory, TellMembers};
 pub(crate) use self::open::log_config;
 
 use self::open::Opened;
@@ -55,6 +55,7 @@ pub(crate) struct Surroundings {
     pub(crate) checkpoint_bytes: u64,
     pub(crate) producer_expiration_ms: u64,
     pub(crate) machines: MachineFactory,
+    pub(crate) tell_members: TellMembers,
     pub(crate) deleting: Arc<Deleting>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) peers: Arc<Peers>,
@@ -172,6 +173,9 @@ impl Shard {
             Command::Peer { partition, message } => {
                 self.with_open(&partition, Command::Peer { partition: partition.clone(), message });
             }
+            Command::Prefer { partition } => {
+                self.with_open(&partition, Command::Prefer { partition: partition.clone() })
+            }
             Command::Lacking { partition, leader, first_index } => {
                 self.with_open(&partition, Command::Lacking { partition: partition.clone(), leader, first_index });
             }
@@ -180,6 +184,7 @@ impl Shard {
             Command::Nodes(alive) => self.nodes(alive),
             Command::Evacuate => self.evacuate(),
             Command::Configure { partition } => self.configure(&partition),
+            Command::Placed { partition } => self.placed(&partition),
             Command::Delete { partition } => self.delete(&partition),
             Command::Opened { slot, result } => self.opened(slot, *result),
             Command::Disk(done) => self.disk(done),
@@ -190,7 +195,7 @@ impl Shard {
 
     /// Runs a command on an open partition; opens it first if it is not, and lets the command wait.
     fn with_open(&mut self, partition: &Arc<Partition>, command: Command) {
-        if partition.state() == State::Deleted {
+        if partition.is_gone() {
             return command.refuse();
         }
         let slot = match self.by_group.get(&partition.group) {
@@ -223,7 +228,7 @@ impl Shard {
         let Some(owned) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
         let mut hands = Hands { writer: &self.writer, around: &self.around, links: &mut self.links, done: &self.done };
         let waiting = owned.take_waiting();
-        if owned.partition.state() == State::Deleted {
+        if owned.partition.is_gone() {
             match result {
                 Ok(opened) => owned.begin(slot, opened, &mut hands),
                 Err(_) => owned.phase = Phase::Offline,
@@ -267,6 +272,7 @@ impl Shard {
             Command::Lacking { leader, first_index, .. } => {
                 owned.lacks(slot, leader, first_index, &self.around, &self.done);
             }
+            Command::Prefer { .. } => owned.prefer(|node| self.alive.contains_key(&node)),
             Command::Peer { message, .. } => owned.step(Event::Message(message)),
             Command::Inspect { look, .. } => {
                 if let Phase::Open(running) = &owned.phase {
@@ -372,12 +378,25 @@ impl Shard {
             self.balance();
         }
         for slot in 0..self.slots.len() {
-            if self.slots[slot].as_ref().is_some_and(Owned::wants_ticks) {
+            let Some(owned) = &self.slots[slot] else { continue };
+            if owned.wants_ticks() {
                 if let Some(owned) = self.slots[slot].as_mut() {
                     owned.step(Event::Tick);
                 }
                 self.touch(slot);
+            } else if owned.partition.is_changing() {
+                self.touch(slot);
             }
+        }
+    }
+
+    /// Other replicas should hold a partition, or do.
+    fn placed(&mut self, partition: &Arc<Partition>) {
+        if let Some(&slot) = self.by_group.get(&partition.group)
+            && let Some(owned) = self.slots[slot].as_mut()
+        {
+            owned.placed(&self.alive);
+            self.touch(slot);
         }
     }
 
@@ -417,7 +436,9 @@ impl Shard {
     }
 
     fn delete(&mut self, partition: &Arc<Partition>) {
-        partition.set_state(State::Deleted);
+        if !partition.is_gone() {
+            partition.set_state(State::Deleted);
+        }
         match self.by_group.remove(&partition.group) {
             Some(slot) => {
                 if let Some(owned) = self.slots[slot].as_mut() {

@@ -80,8 +80,8 @@ fn open(around: &Surroundings, partition: &Partition) -> Result<Opened, String> 
     let hint = OpenHint { checkpoint: saved, same_boot: around.same_boot };
     let mut log = match Log::open(&around.env, &folder, identity, config, hint, &mut replay) {
         Ok(log) => log,
-        Err(Error::Foreign { what: "topic id", .. }) => {
-            // The metadata says that the name is this topic's now: what is there is a deleted topic's, left by a crash.
+        Err(Error::Foreign { what: "topic id" | "replica", .. }) => {
+            // The metadata says that the name is this replica's now: what is there is another one's that is gone, left by a crash.
             leat_storage::delete_folder(&around.env, &folder, &identity).map_err(|error| error.to_string())?;
             return open(around, partition);
         }
@@ -100,6 +100,8 @@ fn open(around: &Surroundings, partition: &Partition) -> Result<Opened, String> 
         replica_id: partition.replica_id,
         ballot,
         membership: decode_membership(&checkpoint.membership).unwrap_or_else(|| founders(partition)),
+        membership_index: checkpoint.membership_index,
+        decided: partition.placement().decided,
         first_index: reader.first_index(),
         before_first_term: reader.term_of(reader.first_index() - 1).unwrap_or(0),
         applied: checkpoint.applied,
@@ -127,7 +129,7 @@ fn remove(around: &Surroundings, partition: &Partition) {
 }
 
 fn founders(partition: &Partition) -> ConfState {
-    members(partition.replicas().iter().map(|replica| replica.id))
+    members(partition.placement().founders.iter().map(|replica| replica.id))
 }
 
 pub(super) fn identity(partition: &Partition) -> Identity {

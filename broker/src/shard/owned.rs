@@ -18,6 +18,9 @@ use crate::replica::{Answer, Applied, Effects, Event, ReadRequest, Replica};
 /// How often a leader tells a replica that it has to be seeded.
 const TELL_LACKING_EVERY: Duration = Duration::from_millis(500);
 
+/// How often a leader tells that its group has the members that it should have, until the metadata says so too.
+const TELL_MEMBERS_EVERY: Duration = Duration::from_secs(3);
+
 pub(super) struct Owned {
     pub(super) partition: Arc<Partition>,
     pub(super) phase: Phase,
@@ -47,6 +50,8 @@ pub(super) struct Running {
     told: Option<Observation>,
     /// When each replica was told last that it has to be seeded.
     told_lacking: HashMap<u64, Instant>,
+    /// When it was told last that the group has its members.
+    told_members: Option<Instant>,
     /// A seed is on its way here.
     seeding: bool,
     machine: Option<Box<dyn Machine>>,
@@ -83,6 +88,7 @@ impl Owned {
             replica,
             told: None,
             told_lacking: HashMap::new(),
+            told_members: None,
             seeding: false,
             machine,
             saved_applied,
@@ -116,16 +122,25 @@ impl Owned {
             return;
         }
         self.step(Event::Down { replicas: self.down(alive) });
-        let preferred = self.partition.replicas().first().map(|first| first.id);
+        let preferred = self.partition.placement().replicas.first().map(|first| first.id);
         if preferred == Some(self.partition.replica_id) {
             self.step(Event::Campaign);
         }
     }
 
+    /// Other replicas should hold it, or do.
+    pub(super) fn placed(&mut self, alive: &Alive) {
+        if let Phase::Open(running) = &mut self.phase {
+            running.told_members = None;
+        }
+        self.step(Event::Down { replicas: self.down(alive) });
+    }
+
     /// Other nodes have come, or are lost.
     pub(super) fn nodes(&mut self, alive: &Alive, lost: &[i32]) {
         let down = self.down(alive);
-        let first = self.partition.replicas().iter().find(|replica| !down.contains(&replica.id)).map(|first| first.id);
+        let first =
+            self.partition.placement().members().find(|replica| !down.contains(&replica.id)).map(|first| first.id);
         let led_by_lost = lost.contains(&self.partition.leader().0);
         self.step(Event::Down { replicas: down });
         if led_by_lost {
@@ -194,14 +209,14 @@ impl Owned {
     }
 
     fn down(&self, alive: &Alive) -> Vec<u64> {
-        let replicas = self.partition.replicas();
-        replicas.iter().filter(|replica| !alive.contains_key(&replica.node_id)).map(|replica| replica.id).collect()
+        let placement = self.partition.placement();
+        placement.members().filter(|replica| !alive.contains_key(&replica.node_id)).map(|replica| replica.id).collect()
     }
 
     /// Lets the preferred leader lead, if it is another one, has been there for a while and follows closely.
     pub(super) fn prefer(&mut self, is_steady: impl Fn(i32) -> bool) {
         let Phase::Open(running) = &self.phase else { return };
-        let Some(preferred) = self.partition.replicas().first().copied() else { return };
+        let Some(preferred) = self.partition.placement().replicas.first().copied() else { return };
         let is_other = preferred.id != self.partition.replica_id && is_steady(preferred.node_id);
         let follows =
             is_other && running.replica.is_settled() && running.replica.in_sync().any(|id| id == preferred.id);
@@ -225,6 +240,9 @@ impl Owned {
     pub(super) fn flush(&mut self, slot: Slot, now_ms: i64, hands: &mut Hands<'_>) {
         let Phase::Open(running) = &mut self.phase else { return };
         running.replica.flush(&mut self.effects);
+        if self.partition.is_changing() {
+            running.steer(&self.partition, &mut self.effects, hands.around);
+        }
         // Messages first: the others write while this node does.
         for message in self.effects.messages.drain(..) {
             if let Some(node) = self.partition.node_of(message.to) {
@@ -243,6 +261,9 @@ impl Owned {
                 Applied::Trim { offset } => {
                     self.partition.set_log_start(offset.max(self.partition.log_start()));
                     hands.writer.send(Job::Trim { slot, offset });
+                }
+                Applied::Membership { index, members } => {
+                    hands.writer.send(Job::Membership { slot, index, members });
                 }
                 Applied::Records { index, batch } => {
                     if let Some(machine) = &mut running.machine {
@@ -363,6 +384,18 @@ impl Running {
         }
     }
 
+    /// Goes on towards the members that the group should have, or tells that it has them.
+    fn steer(&mut self, partition: &Partition, effects: &mut Effects<Ticket>, around: &Surroundings) {
+        let wanted: Vec<u64> = partition.placement().replicas.iter().map(|replica| replica.id).collect();
+        let Some(decided) = self.replica.has_members(&wanted) else {
+            return self.replica.step(Event::Members { wanted }, effects);
+        };
+        if self.told_members.is_none_or(|at| at.elapsed() >= TELL_MEMBERS_EVERY) {
+            self.told_members = Some(Instant::now());
+            (around.tell_members)(partition.group, wanted, decided);
+        }
+    }
+
     /// Publishes who leads and how far the log may be read.
     fn show(&mut self, partition: &Partition, peers: &Peers) {
         let replica = &self.replica;
@@ -375,8 +408,8 @@ impl Running {
             return;
         }
         if led_here {
-            let replicas = partition.replicas();
-            let in_sync = replicas.iter().filter(|held| replica.in_sync().any(|id| id == held.id));
+            let placement = partition.placement();
+            let in_sync = placement.members().filter(|held| replica.in_sync().any(|id| id == held.id));
             let in_sync = in_sync.map(|held| held.node_id).collect();
             let observation = Observation { leader: node, epoch, in_sync };
             if self.told.as_ref() != Some(&observation) {

@@ -13,15 +13,15 @@ use leat_protocol::messages::offset_fetch::{
 };
 use leat_protocol::messages::sync_group::SyncGroupRequestAssignment;
 use leat_protocol::messages::{
-    AlterConfigsRequest, ApiVersionsRequest, CreatableTopic, CreatePartitionsRequest, CreatePartitionsTopic,
-    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteRecordsTopic, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-    DescribeProducersRequest, DescribeTopicPartitionsRequest, FetchPartition, FetchRequest, FetchTopic,
-    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListOffsetsTopic,
-    MetadataRequest, MetadataRequestTopic, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-    OffsetForLeaderEpochRequest, OffsetForLeaderTopic, PartitionProduceData, ProduceRequest, SyncGroupRequest,
-    TopicProduceData,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatableTopic,
+    CreatePartitionsRequest, CreatePartitionsTopic, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
+    DeleteRecordsTopic, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest,
+    FetchPartition, FetchRequest, FetchTopic, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest,
+    ListOffsetsRequest, ListOffsetsTopic, ListPartitionReassignmentsRequest, MetadataRequest, MetadataRequestTopic,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, OffsetForLeaderTopic,
+    PartitionProduceData, ProduceRequest, ReassignableTopic, SyncGroupRequest, TopicPartitions, TopicProduceData,
 };
 use leat_protocol::{ApiKey, Bytes, Records, Request, Str, Uuid};
 
@@ -76,6 +76,12 @@ pub(super) fn all_requests() -> Vec<Vec<u8>> {
     samples(&IncrementalAlterConfigsRequest::default(), &mut frames);
     let topic = CreatePartitionsTopic { name: "a".into(), count: 2, ..CreatePartitionsTopic::default() };
     samples(&CreatePartitionsRequest { topics: vec![topic], ..CreatePartitionsRequest::default() }, &mut frames);
+    let topic = ReassignableTopic { name: "a".into(), ..ReassignableTopic::default() };
+    let reassign = AlterPartitionReassignmentsRequest { topics: vec![topic], ..Default::default() };
+    samples(&reassign, &mut frames);
+    samples(&ListPartitionReassignmentsRequest::default(), &mut frames);
+    let topic_partitions = Some(vec![TopicPartitions { topic: "a".into(), partitions: vec![0] }]);
+    samples(&ElectLeadersRequest { topic_partitions, ..ElectLeadersRequest::default() }, &mut frames);
     samples(&DescribeLogDirsRequest::default(), &mut frames);
     samples(&DescribeClusterRequest::default(), &mut frames);
     samples(&DescribeProducersRequest::default(), &mut frames);

@@ -1,6 +1,7 @@
 //! Three brokers, each a process: what users see when one of them ends, hangs, comes back.
 
 mod history;
+mod members;
 
 use std::time::Duration;
 

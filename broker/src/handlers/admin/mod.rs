@@ -14,6 +14,7 @@
 //! ```
 
 pub(crate) mod alter_configs;
+pub(crate) mod alter_partition_reassignments;
 mod alteration;
 pub(crate) mod api_versions;
 pub(crate) mod create_partitions;
@@ -27,6 +28,7 @@ pub(crate) mod describe_topic_partitions;
 pub(crate) mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
 pub(crate) mod list_config_resources;
+pub(crate) mod list_partition_reassignments;
 pub(crate) mod metadata;
 mod name;
 mod place;

@@ -26,7 +26,7 @@ const ROWS: &[Row] = &[
         Some(partition.leader_epoch().into())
     }),
     ("kafka_topic_partition_replicas", "Replicas that there should be.", |_, partition| {
-        i64::try_from(partition.replicas().len()).ok()
+        i64::try_from(partition.placement().replicas.len()).ok()
     }),
     (
         "kafka_topic_partition_in_sync_replica",
@@ -51,8 +51,9 @@ pub(super) fn count(server: &Server, sheet: &mut Sheet) {
     let name = "kafka_server_replicamanager_offlinereplicacount";
     sheet.one((name, Kind::Gauge, "Of them, those whose log can't be used."), offline);
     let led: Vec<_> = all.iter().filter(|partition| partition.is_led_here()).collect();
-    let lacks =
-        |partition: &Partition| in_sync(server, partition).is_some_and(|count| count < partition.replicas().len());
+    let lacks = |partition: &Partition| {
+        in_sync(server, partition).is_some_and(|count| count < partition.placement().replicas.len())
+    };
     let lacking = led.iter().filter(|partition| lacks(partition)).count();
     let name = "kafka_server_replicamanager_leadercount";
     sheet.one((name, Kind::Gauge, "Of them, those that are led here."), led.len());

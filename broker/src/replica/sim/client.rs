@@ -103,7 +103,9 @@ impl Producer {
                 self.in_flight.remove(at);
                 Ok(Some(*base_offset))
             }
-            Answer::NotLeader if self.in_flight[at].attempt == token.attempt => {
+            Answer::NotLeader | Answer::Refused(ErrorCode::NOT_ENOUGH_REPLICAS, _)
+                if self.in_flight[at].attempt == token.attempt =>
+            {
                 self.leader = random.below(8);
                 self.in_flight.iter_mut().for_each(|batch| batch.sent = None);
                 Ok(None)
@@ -113,7 +115,8 @@ impl Producer {
                 self.in_flight.iter_mut().for_each(|batch| batch.sent = None);
                 Ok(None)
             }
-            Answer::NotLeader => Ok(None),
+            // Half of the voters are down while both old and new ones decide.
+            Answer::Refused(ErrorCode::NOT_ENOUGH_REPLICAS, _) | Answer::NotLeader => Ok(None),
             Answer::Refused(code, reason) => {
                 Err(format!("producer {} sequence {}: {code:?}, {reason}", self.id, token.sequence))
             }

@@ -6,6 +6,7 @@
 //!   disk      one replica's log: queued, written, synced; what a power cut leaves: `model` in memory, `stored` in files
 //!   network   messages under way
 //!   client    idempotent producers that repeat until they are answered
+//!   placement who should hold the log, as the metadata would say
 //!   ledger    what has been promised, and whether it is kept
 //! ```
 //!
@@ -16,6 +17,7 @@ mod disk;
 mod ledger;
 mod model;
 mod network;
+mod placement;
 mod random;
 mod stored;
 mod world;
@@ -37,6 +39,8 @@ enum Plant {
     RepeatAppended,
     /// What a killed process left in the page cache counts as persisted without a sync.
     OpenedUnsynced,
+    /// A wiped disk comes back under its old replica id.
+    IdReused,
 }
 
 fn seeds(count: u64) -> Vec<u64> {
@@ -105,6 +109,30 @@ fn three_voters_on_real_files_keep_every_promise() {
     eprintln!("{total:?}");
 }
 
+/// Members come and go all along, and those that have gone lose their disks.
+#[test]
+fn members_that_change_keep_every_promise() {
+    let total = sum(Options { spares: 2, steps: 12_000, ..Options::default() }, 30);
+    eprintln!("{total:?}");
+    if seeds(30).len() > 20 {
+        assert!(total.moved > 50 && total.cancels > 50, "{total:?}");
+        assert!(total.power_cuts > 50 && total.kills > 50, "{total:?}");
+    }
+}
+
+/// From one voter to others and back.
+#[test]
+fn an_only_voter_that_moves_keeps_every_promise() {
+    let total = sum(Options { voters: 1, spares: 2, steps: 12_000, ..Options::default() }, 20);
+    eprintln!("{total:?}");
+}
+
+#[test]
+fn members_that_change_on_real_files_keep_every_promise() {
+    let total = sum(Options { spares: 2, stored: true, ..Options::default() }, 4);
+    eprintln!("{total:?}");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..5 {
@@ -137,6 +165,7 @@ fn planted_bugs_are_found() {
         bug(Plant::CutForgotten, 3, false),
         bug(Plant::RepeatAppended, 1, false),
         bug(Plant::OpenedUnsynced, 1, true),
+        Options { spares: 2, steps: 12_000, ..bug(Plant::IdReused, 3, false) },
     ]
     .map(|options| (options, find(options)))
     .into();

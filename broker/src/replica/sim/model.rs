@@ -217,6 +217,8 @@ impl Disk for ModelDisk {
             replica_id,
             ballot: self.ballot,
             membership: decode_membership(&checkpoint.membership).unwrap_or_else(|| voters.clone()),
+            membership_index: checkpoint.membership_index,
+            decided: (0, 0),
             first_index: 1,
             before_first_term: 0,
             applied: checkpoint.applied,

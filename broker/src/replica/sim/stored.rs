@@ -179,6 +179,8 @@ impl Disk for StoredDisk {
             replica_id,
             ballot: ballots.get(GROUP).unwrap_or_default(),
             membership: decode_membership(&checkpoint.membership).unwrap_or_else(|| voters.clone()),
+            membership_index: checkpoint.membership_index,
+            decided: (0, 0),
             first_index: reader.first_index(),
             before_first_term: reader.term_of(reader.first_index() - 1).unwrap_or(0),
             applied: checkpoint.applied,

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use raft::eraftpb::ConfState;
-
 use super::super::{Acks, Applied, Effects, Event, Replica, Settings};
 use super::Plant;
 use super::client::{Producer, Token};
@@ -12,12 +10,15 @@ use super::disk::{Disk, readable};
 use super::ledger::Ledger;
 use super::model::ModelDisk;
 use super::network::Network;
+use super::placement::Placement;
 use super::random::Random;
 use super::stored::StoredDisk;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options {
     pub(super) voters: u64,
+    /// Nodes beside those of the first voters: members change where there are some.
+    pub(super) spares: u64,
     /// Steps with faults; then all is made well and what is under way must end.
     pub(super) steps: u32,
     pub(super) producers: usize,
@@ -32,7 +33,7 @@ pub(super) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { voters: 3, steps: 4000, producers: 3, batches: 25, plant: None, stored: false, calm: false }
+        Self { voters: 3, spares: 0, steps: 4000, producers: 3, batches: 25, plant: None, stored: false, calm: false }
     }
 }
 
@@ -48,6 +49,10 @@ pub(super) struct Summary {
     pub(super) checkpoints: u64,
     /// Times that a replica was seen at rest.
     pub(super) rests: u64,
+    /// Changes of members that were asked for, that ended, and of those asked that took one back.
+    pub(super) moves: u64,
+    pub(super) moved: u64,
+    pub(super) cancels: u64,
     /// Of everything that happened, in order.
     pub(super) trace: u64,
 }
@@ -62,11 +67,16 @@ impl Summary {
         self.repeats += other.repeats;
         self.checkpoints += other.checkpoints;
         self.rests += other.rests;
+        self.moves += other.moves;
+        self.moved += other.moved;
+        self.cancels += other.cancels;
     }
 }
 
-struct Node {
-    id: u64,
+pub(super) struct Node {
+    pub(super) id: u64,
+    /// It may hold a replica.
+    pub(super) hosts: bool,
     replica: Option<Replica<Token>>,
     disk: Box<dyn Disk>,
     /// The step at which it is started again.
@@ -87,7 +97,7 @@ struct World {
     network: Network,
     producers: Vec<Producer>,
     ledger: Ledger,
-    voters: ConfState,
+    placement: Placement,
     summary: Summary,
     trace: DefaultHasher,
     now: u32,
@@ -97,8 +107,8 @@ struct World {
 /// One world from beginning to end; an error says which promise was broken.
 pub(super) fn run(seed: u64, options: Options) -> Result<Summary, String> {
     let mut world = World::new(seed, options);
-    for id in 0..world.nodes.len() {
-        world.start(id)?;
+    for at in 0..options.voters as usize {
+        world.start(at)?;
     }
     while world.now < options.steps {
         world.step()?;
@@ -115,18 +125,11 @@ pub(super) fn run(seed: u64, options: Options) -> Result<Summary, String> {
 
 impl World {
     fn new(seed: u64, options: Options) -> Self {
-        let mut voters = ConfState::default();
-        voters.voters = (1..=options.voters).collect();
-        let disk = |id| -> Box<dyn Disk> {
-            match options.stored {
-                true => Box::new(StoredDisk::new(seed.wrapping_mul(31).wrapping_add(id), options.plant)),
-                false => Box::new(ModelDisk::new(options.plant)),
-            }
-        };
         let node = |id| Node {
             id,
+            hosts: id <= options.voters,
             replica: None,
-            disk: disk(id),
+            disk: disk(options, seed.wrapping_mul(31).wrapping_add(id)),
             up_at: 0,
             starts: 0,
             seen: BTreeMap::new(),
@@ -137,11 +140,11 @@ impl World {
         Self {
             options,
             random: Random::new(seed),
-            nodes: (1..=options.voters).map(node).collect(),
+            nodes: (1..=options.voters + options.spares).map(node).collect(),
             network: Network::default(),
             producers: (0..options.producers).map(|number| Producer::new(number, options.batches)).collect(),
             ledger: Ledger::default(),
-            voters,
+            placement: Placement::new(options.voters, options.spares),
             summary: Summary::default(),
             trace: DefaultHasher::new(),
             now: 0,
@@ -154,7 +157,7 @@ impl World {
         let at = self.random.below(self.nodes.len());
         let choice = self.random.below(1000);
         (at, choice).hash(&mut self.trace);
-        if self.nodes[at].replica.is_none() && self.now >= self.nodes[at].up_at {
+        if self.nodes[at].hosts && self.nodes[at].replica.is_none() && self.now >= self.nodes[at].up_at {
             return self.start(at);
         }
         match choice {
@@ -163,9 +166,13 @@ impl World {
             560..690 => self.write(at),
             690..810 => self.sync(at),
             810..950 if self.options.calm && self.now % 1000 < 800 => Ok(()),
+            920..950 if self.placement.is_changing() => self.steer(at),
             810..950 => self.produce(),
             950..957 => self.checkpoint(at),
             957..963 => self.notice(at),
+            998.. if self.options.spares > 0 && !self.healed => self.reassign(),
+            // With more nodes each has fewer turns to recover in.
+            966..986 if self.options.spares > 0 && self.random.per_mille(700) => Ok(()),
             _ if self.healed || (self.options.calm && !self.random.per_mille(60)) => Ok(()),
             963..966 => self.unrest(at),
             966..974 => self.cut_off(at),
@@ -189,7 +196,8 @@ impl World {
             insync_min: 1,
         };
         let node = &mut self.nodes[at];
-        let start = node.disk.open(node.id, &self.voters)?;
+        let mut start = node.disk.open(node.id, &self.placement.founders)?;
+        start.decided = self.placement.decided;
         node.applied = start.applied;
         let replica = Replica::open(start, settings).map_err(|error| format!("node {}: {error}", node.id))?;
         node.replica = Some(replica);
@@ -287,6 +295,53 @@ impl World {
         }
     }
 
+    /// A node takes the next step towards the members that are wanted. Once its group has them, the others' disks are wiped.
+    fn steer(&mut self, at: usize) -> Result<(), String> {
+        let wanted = self.placement.wanted.clone();
+        self.event(at, Event::Members { wanted })?;
+        let replica = self.nodes[at].replica.as_ref();
+        let Some(decided) = replica.and_then(|replica| replica.has_members(&self.placement.wanted)) else {
+            return Ok(());
+        };
+        self.summary.moved += 1;
+        for id in self.placement.complete(decided) {
+            let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else { continue };
+            (node.hosts, node.replica) = (false, None);
+            node.disk = disk(self.options, self.random.next());
+        }
+        Ok(())
+    }
+
+    /// Other nodes should hold the log, or those of before again.
+    fn reassign(&mut self) -> Result<(), String> {
+        self.summary.moves += 1;
+        if self.placement.is_changing() && self.random.per_mille(600) {
+            if self.random.per_mille(600) {
+                return Ok(());
+            }
+            self.summary.cancels += 1;
+            self.placement.cancel();
+            return Ok(());
+        }
+        let mut wanted = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let at = self.random.below(self.nodes.len());
+            let node = &mut self.nodes[at];
+            if !node.hosts {
+                // A replica id is never given twice.
+                if self.options.plant != Some(Plant::IdReused) {
+                    node.id = self.placement.next_id();
+                }
+                (node.hosts, node.up_at) = (true, self.now + self.random.below(200) as u32);
+            }
+            if !wanted.contains(&node.id) {
+                wanted.push(node.id);
+            }
+        }
+        self.placement.ask(wanted);
+        Ok(())
+    }
+
     fn checkpoint(&mut self, at: usize) -> Result<(), String> {
         let node = &mut self.nodes[at];
         if let Some(replica) = &node.replica {
@@ -379,7 +434,7 @@ impl World {
         self.network.heal();
         self.network.lossless = true;
         for at in 0..self.nodes.len() {
-            if self.nodes[at].replica.is_none() {
+            if self.nodes[at].hosts && self.nodes[at].replica.is_none() {
                 self.start(at)?;
             }
         }
@@ -388,9 +443,11 @@ impl World {
 
     fn is_settled(&self) -> bool {
         self.producers.iter().all(Producer::is_done)
+            && !self.placement.is_changing()
             && self
                 .nodes
                 .iter()
+                .filter(|node| node.hosts)
                 .all(|node| node.disk.is_idle() && self.ledger.is_in(&node.disk.read(1, node.disk.next_index())))
     }
 
@@ -398,8 +455,9 @@ impl World {
         if !self.is_settled() {
             let replicas: Vec<_> = self.nodes.iter().map(|node| &node.replica).collect();
             return Err(format!(
-                "nothing goes on: network empty {}, {replicas:?}, {:?}",
+                "nothing goes on: network empty {}, {:?}, {replicas:?}, {:?}",
                 self.network.is_empty(),
+                self.placement,
                 self.producers
             ));
         }
@@ -409,5 +467,12 @@ impl World {
         self.summary.repeats = self.producers.iter().map(|producer| producer.repeats).sum();
         self.summary.trace = self.trace.finish();
         Ok(self.summary)
+    }
+}
+
+fn disk(options: Options, seed: u64) -> Box<dyn Disk> {
+    match options.stored {
+        true => Box::new(StoredDisk::new(seed, options.plant)),
+        false => Box::new(ModelDisk::new(options.plant)),
     }
 }
