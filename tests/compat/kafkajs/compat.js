@@ -6,6 +6,7 @@ const assert = require('node:assert/strict')
 const crypto = require('node:crypto')
 const { parseArgs } = require('node:util')
 const { Kafka, CompressionTypes, ConfigResourceTypes, Partitioners, logLevel } = require('kafkajs')
+const { check, eventually, finish } = require('./checks')
 const codecs = require('./codecs')
 const sample = require('./sample')
 
@@ -20,23 +21,6 @@ const kafka = new Kafka({
 const topic = `compat-kafkajs-${crypto.randomBytes(4).toString('hex')}`
 const scratch = `${topic}-scratch`
 const admin = kafka.admin()
-let passed = 0
-let failed = 0
-
-async function check(name, body) {
-  let timer
-  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error('no answer in 30 s')), 30_000) })
-  try {
-    await Promise.race([body(), late])
-    passed++
-    console.log(`ok   ${name}`)
-  } catch (error) {
-    failed++
-    console.log(`FAIL ${name}: ${`${error.name}: ${error.message}`.replaceAll('\n', ' ').slice(0, 400)}`)
-  } finally {
-    clearTimeout(timer)
-  }
-}
 
 // Fails unless the call ends in the protocol's error of this name.
 async function refused(type, call) {
@@ -48,13 +32,6 @@ async function refused(type, call) {
     return
   }
   assert.fail(`no ${type}`)
-}
-
-async function eventually(what, condition) {
-  for (const deadline = Date.now() + 15_000; !(await condition()); ) {
-    assert.ok(Date.now() < deadline, `not within 15 s: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
 }
 
 // Metadata may know of a topic later than the answer to its creation, so leaders are waited for here: kafkajs gives up too soon.
@@ -262,8 +239,7 @@ async function main() {
   await offsets()
   await limits()
   await admin.disconnect()
-  console.log(`${passed} passed, ${failed} failed`)
-  process.exit(failed === 0 ? 0 : 1)
+  finish()
 }
 
 main().catch(error => {

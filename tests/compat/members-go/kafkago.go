@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"strconv"
@@ -76,8 +75,12 @@ func (c *kafkaGoClient) write(topic string, partitions, from, to int64, codec st
 		})}
 	var messages []kafka.Message
 	for i := from; i < to; i++ {
-		messages = append(messages, kafka.Message{Time: time.UnixMilli(epochMs + 1000*i), Key: fmt.Append(nil, i),
-			Value: fmt.Append(nil, "value ", i)})
+		m := sampled(i)
+		sent := kafka.Message{Key: []byte(m.key), Value: []byte(m.value), Time: time.UnixMilli(m.at)}
+		for _, h := range m.headers {
+			sent.Headers = append(sent.Headers, kafka.Header{Key: h.name, Value: []byte(h.value)})
+		}
+		messages = append(messages, sent)
 	}
 	return errors.Join(writer.WriteMessages(ctx, messages...), writer.Close())
 }
@@ -127,11 +130,15 @@ func (c *kafkaGoClient) begin(generation *kafka.Generation) {
 		generation.Start(func(ctx context.Context) {
 			defer reader.Close()
 			for {
-				message, err := reader.ReadMessage(ctx)
+				read, err := reader.ReadMessage(ctx)
 				if err != nil {
 					return
 				}
-				c.record(partition, message.Offset, message.Key)
+				got := message{key: string(read.Key), value: string(read.Value), at: read.Time.UnixMilli()}
+				for _, h := range read.Headers {
+					got.headers = append(got.headers, header{h.Key, string(h.Value)})
+				}
+				c.record(partition, read.Offset, got)
 			}
 		})
 	}

@@ -160,14 +160,47 @@ func (p *positions) drop(partitions ...int32) {
 	}
 }
 
-// record tells of a record of a partition that is still there.
-func (p *positions) record(partition int32, offset int64, key []byte) {
+// message is a record in the words of neither client; each of the sample has one header.
+type message struct {
+	key, value string
+	at         int64 // ms
+	headers    []header
+}
+
+type header struct{ name, value string }
+
+// sampled is the record i that write writes.
+func sampled(i int64) message {
+	key := strconv.FormatInt(i, 10)
+	return message{key, "value " + key + " with a header", epochMs + 1000*i, []header{{"h", key}}}
+}
+
+// check compares with what was written; other clients' members write no header, and a value that does not speak of one.
+func (m message) check() error {
+	i, _ := strconv.ParseInt(m.key, 10, 64)
+	want := sampled(i)
+	if !strings.HasSuffix(m.value, " with a header") {
+		want.value, want.headers = "value "+m.key, nil
+	}
+	if m.key != want.key || m.value != want.value || m.at != want.at || !slices.Equal(m.headers, want.headers) {
+		return fmt.Errorf("it is %v, not %v", m, want)
+	}
+	return nil
+}
+
+// record tells of a record of a partition that is still there, if it is as it was written.
+func (p *positions) record(partition int32, offset int64, got message) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	if _, has := p.next[partition]; has {
-		p.next[partition] = offset + 1
-		say("record", partition, offset, string(key))
+	if _, has := p.next[partition]; !has {
+		return
 	}
+	p.next[partition] = offset + 1
+	if err := got.check(); err != nil {
+		say("lost WRONG_RECORD", partition, offset, err)
+		return
+	}
+	say("record", partition, offset, got.key)
 }
 
 func (p *positions) copy() byPartition {

@@ -4,10 +4,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -74,9 +72,12 @@ func (c *saramaClient) write(topic string, partitions, from, to int64, codec str
 	}
 	var messages []*sarama.ProducerMessage
 	for i := from; i < to; i++ {
-		messages = append(messages, &sarama.ProducerMessage{Topic: topic, Partition: int32(i % partitions),
-			Timestamp: time.UnixMilli(epochMs + 1000*i), Key: sarama.StringEncoder(strconv.FormatInt(i, 10)),
-			Value: sarama.StringEncoder(fmt.Sprint("value ", i))})
+		m, sent := sampled(i), &sarama.ProducerMessage{Topic: topic, Partition: int32(i % partitions)}
+		sent.Key, sent.Value, sent.Timestamp = sarama.StringEncoder(m.key), sarama.StringEncoder(m.value), time.UnixMilli(m.at)
+		for _, h := range m.headers {
+			sent.Headers = append(sent.Headers, sarama.RecordHeader{Key: []byte(h.name), Value: []byte(h.value)})
+		}
+		messages = append(messages, sent)
 	}
 	return errors.Join(producer.SendMessages(messages), producer.Close())
 }
@@ -144,11 +145,15 @@ func (c *saramaClient) ConsumeClaim(session sarama.ConsumerGroupSession, claim s
 	defer c.drop(claim.Partition())
 	for {
 		select {
-		case message, more := <-claim.Messages():
+		case read, more := <-claim.Messages():
 			if !more {
 				return nil
 			}
-			c.record(message.Partition, message.Offset, message.Key)
+			got := message{key: string(read.Key), value: string(read.Value), at: read.Timestamp.UnixMilli()}
+			for _, h := range read.Headers {
+				got.headers = append(got.headers, header{string(h.Key), string(h.Value)})
+			}
+			c.record(read.Partition, read.Offset, got)
 		case <-session.Context().Done():
 			return nil
 		}

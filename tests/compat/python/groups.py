@@ -50,6 +50,10 @@ CLIENTS = {
                        deletes_offsets=False, deletes_groups=False),
     "sarama": Client(["cooperative-sticky", "range", "roundrobin", "sticky"]),
     "kafka-go": Client(["range", "roundrobin"], static=False),
+    "rdkafka": Client(["cooperative-sticky", "range", "roundrobin"], deletes_offsets=False),
+    # Its admin makes and deletes topics only. It does not tell librdkafka's words for a fatal error.
+    "node-rdkafka": Client(["cooperative-sticky", "range", "roundrobin"], fenced="_FATAL", admin="confluent-kafka",
+                           deletes_offsets=False),
     "leat": Client(["cooperative-sticky", "range", "roundrobin", "sticky"]),
     "kcat": Client(["range"], commits=False, admin="confluent-kafka", deletes_offsets=False),
 }
