@@ -4,8 +4,10 @@ Needs release builds of `leat` and of this crate's `groups`, Java and Maven. Run
 
 import json
 import os
+import random
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -106,31 +108,58 @@ def quick(broker):
     measure(broker, "kill -9 and start: from the first answer until 1,000,000 offsets are loaded", "loaded", "wide", "fill-999")
 
 
-def latency(broker):
-    command = [LEAT, "bench", "latency", "beside", "-b", broker.address, "--rate", "1000", "--seconds", "20", "--json"]
+RATE, SLICE_S, PAIRS, KEYED = 1000, 2, 24, 500_000
+
+
+def slice_of(broker):
+    """What a record waits for its answer, in a slice of a steady load: median and p99, in microseconds."""
+    command = [LEAT, "bench", "produce", "beside", "-b", broker.address, "--rate", str(RATE), "--records", str(RATE * SLICE_S),
+               "--size", "100", "-X", "linger.ms=0", "--json"]
     found = json.loads(subprocess.check_output(command))["latency"]
     return found["p50_us"], found["p99_us"]
 
 
+def passes(broker, name):
+    log = broker.folder.with_suffix(".log").read_text()
+    return [tuple(map(int, found)) for found in re.findall(rf"compacted partition={name}-0 .*?before=(\d+) .*?took_ms=(\d+)", log)]
+
+
 def compaction(broker):
-    """A log of 1 GB, ten records to a key, is compacted beside a steady load on another topic."""
+    """Short slices of a steady load in pairs, one with a compaction beside it and one without, in an order that changes; what
+    happens on the machine meanwhile meets both. Told: the ratio within each pair, its median and how far that may be off."""
     topic(broker, "beside", 1)
-    latency(broker)
-    for turn in range(2):
+    slice_of(broker)
+    pairs, rates = [], []
+    for turn in range(PAIRS):
         name = f"keyed-{turn}"
         topic(broker, name, 1, "cleanup.policy=compact", "segment.bytes=67108864", "min.cleanable.dirty.ratio=0.01",
-              "min.compaction.lag.ms=86400000")
-        measure(broker, None, "keyed", name, 1_000_000, 100_000)
-        time.sleep(5)
-        alone = latency(broker)
+              "min.compaction.lag.ms=9000000000000000")
+        measure(broker, None, "keyed", name, KEYED, KEYED // 10)
+        os.sync()
+        before = slice_of(broker) if turn % 2 else None
         subprocess.run([LEAT, "topic", "alter", name, "--config", "min.compaction.lag.ms=0", "-b", broker.address], check=True,
                        stdout=subprocess.DEVNULL)
-        beside = latency(broker)
-        log = broker.folder.with_suffix(".log").read_text()
-        passes = re.findall(rf"compacted partition={name}-0 .*?before=(\d+) after=(\d+) .*?took_ms=(\d+)", log)
-        mb, ms = sum(int(before) for before, _, _ in passes) / 1e6, sum(int(took) for _, _, took in passes)
-        print(f"compaction | Leat | {mb:.0f} MB in {ms / 1000:.1f} s: {mb / max(ms, 1) * 1000:.0f} MB/s; end to end beside it, us: "
-              f"p50 {alone[0]:.0f} to {beside[0]:.0f}, p99 {alone[1]:.0f} to {beside[1]:.0f}", flush=True)
+        beside = slice_of(broker)
+        # One that is throttled is ended by the deletion.
+        for _ in range(25):
+            if done := passes(broker, name):
+                break
+            time.sleep(0.2)
+        subprocess.run([LEAT, "topic", "delete", name, "-b", broker.address], check=True, stdout=subprocess.DEVNULL)
+        os.sync()
+        alone = before or slice_of(broker)
+        pairs.append((alone, beside))
+        rates += [size / took / 1000 for size, took in done]
+        print(f"  {turn}: alone p50 {alone[0]:.0f} p99 {alone[1]:.0f}, beside p50 {beside[0]:.0f} p99 {beside[1]:.0f} us; "
+              + ", ".join(f"{size / 1e6:.0f} MB in {took} ms" for size, took in done), file=sys.stderr, flush=True)
+    for at, what in ((0, "p50"), (1, "p99")):
+        ratios = [beside[at] / alone[at] for alone, beside in pairs]
+        drawn = sorted(statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(10_000))
+        print(f"compaction | Leat | produce {what} beside it / alone: median of {len(ratios)} pairs {statistics.median(ratios):.2f}, "
+              f"95 % within {drawn[250]:.2f} to {drawn[9750]:.2f}; alone {statistics.median(a[at] for a, _ in pairs):.0f} us",
+              flush=True)
+    if rates:
+        print(f"compaction | Leat | {statistics.median(rates):.0f} MB/s of log ({min(rates):.0f} to {max(rates):.0f})", flush=True)
 
 
 only = sys.argv[1:]
@@ -142,5 +171,8 @@ if not only or "groups" in only:
         # All members of a new group come within the delay, so that nobody has to join twice.
         run(kind, ["group.initial.rebalance.delay.ms=3000"], idle)
         run(kind, ["group.initial.rebalance.delay.ms=0"], quick)
-if not only or "compaction" in only:
-    run(Leat, ["log.cleaner.backoff.ms=500"], compaction)
+for word in only or ["compaction"]:
+    # `compaction=BYTES` throttles it to so many a second.
+    if word.startswith("compaction"):
+        throttle = [f"log.cleaner.io.max.bytes.per.second={word.partition('=')[2]}"] if "=" in word else []
+        run(Leat, ["log.cleaner.backoff.ms=500", *throttle], compaction)

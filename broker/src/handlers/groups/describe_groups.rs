@@ -1,14 +1,12 @@
 //! DescribeGroups: states and members.
 
-use std::collections::HashSet;
-
 use leat_protocol::messages::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
 };
 use leat_protocol::{ErrorCode, Str};
 
 use super::super::context::Context;
-use super::{look, own};
+use super::{Told, look, own};
 use crate::groups::{Groups, State};
 
 /// First version in which a group that is not there is an error (KIP-1043).
@@ -19,10 +17,9 @@ const GROUP_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 pub(crate) async fn handle(context: &Context, request: DescribeGroupsRequest, version: i16) -> DescribeGroupsResponse {
     let mut groups = Vec::with_capacity(request.groups.len());
-    // A name takes a few bytes, what it is answered with may take megabytes.
-    let mut told = HashSet::new();
+    let mut told = Told::default();
     for group_id in request.groups {
-        if !told.insert(group_id.clone()) {
+        if !told.may_be(group_id.clone()) {
             continue;
         }
         let name = own(&group_id);

@@ -14,6 +14,9 @@ pub(super) mod offset_delete;
 pub(super) mod offset_fetch;
 pub(super) mod sync_group;
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use bytes::Bytes;
 use leat_protocol::{ErrorCode, Str};
 use tokio::sync::oneshot;
@@ -59,6 +62,32 @@ async fn look<R: Send + 'static>(
         }))
     })
     .await?
+}
+
+/// What one request has asked for so far. Kafka answers what is named again as often as it is named; here as often as any client
+/// would, since a name takes a few bytes and its answer may take megabytes.
+struct Told<K> {
+    seen: HashSet<K>,
+    again: usize,
+}
+
+impl<K> Default for Told<K> {
+    fn default() -> Self {
+        Self { seen: HashSet::new(), again: 0 }
+    }
+}
+
+impl<K: Eq + Hash> Told<K> {
+    /// Repeats in one request that are answered; more are left out.
+    const AGAIN_MAX: usize = 10;
+
+    fn may_be(&mut self, key: K) -> bool {
+        if self.seen.insert(key) {
+            return true;
+        }
+        self.again += 1;
+        self.again <= Self::AGAIN_MAX
+    }
 }
 
 /// Whether a group with members can have this name.

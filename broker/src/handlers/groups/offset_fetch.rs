@@ -1,7 +1,5 @@
 //! OffsetFetch: how far groups have read. A group or a partition without an offset is answered with -1 and no error.
 
-use std::collections::HashSet;
-
 use leat_protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
@@ -10,7 +8,7 @@ use leat_protocol::messages::offset_fetch::{
 use leat_protocol::{ErrorCode, Str, Uuid};
 
 use super::super::context::Context;
-use super::{look, own};
+use super::{Told, look, own};
 use crate::groups::{Groups, OffsetValue};
 use crate::metadata::Image;
 
@@ -25,9 +23,9 @@ pub(crate) async fn handle(context: &Context, request: OffsetFetchRequest, versi
     let throttle_time_ms = context.throttle_ms();
     if version >= BATCHED {
         let mut groups = Vec::with_capacity(request.groups.len());
-        let mut told = HashSet::new();
+        let mut told = Told::default();
         for group in request.groups {
-            if told.insert(group.group_id.clone()) {
+            if told.may_be(group.group_id.clone()) {
                 groups.push(fetch(context, group, version).await);
             }
         }
@@ -62,7 +60,7 @@ fn single(group: OffsetFetchResponseGroup, throttle_time_ms: i32, version: i16) 
     OffsetFetchResponse { throttle_time_ms, topics: topics.collect(), error_code, ..OffsetFetchResponse::default() }
 }
 
-/// What is named again is left out: it takes four bytes, and is answered with up to four kilobytes of metadata.
+/// A partition takes four bytes, and is answered with up to four kilobytes of metadata: see `Told`.
 async fn fetch(context: &Context, asked: OffsetFetchRequestGroup, version: i16) -> OffsetFetchResponseGroup {
     let image = context.server.image();
     let group_id = asked.group_id.clone();
@@ -75,11 +73,11 @@ async fn fetch(context: &Context, asked: OffsetFetchRequestGroup, version: i16) 
             Err(code) => answer(Vec::new(), code),
         };
     };
-    let mut told = HashSet::new();
+    let mut told = Told::default();
     let topics: Vec<(Option<Str>, OffsetFetchRequestTopics)> = asked_topics
         .into_iter()
         .map(|mut topic| {
-            topic.partition_indexes.retain(|index| told.insert((topic.name.clone(), topic.topic_id, *index)));
+            topic.partition_indexes.retain(|index| told.may_be((topic.name.clone(), topic.topic_id, *index)));
             let name = match version >= TOPIC_IDS {
                 true => image.topic_by_id(topic.topic_id).map(|topic| topic.name.clone()),
                 false => Some(topic.name.clone()),
