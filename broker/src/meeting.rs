@@ -59,6 +59,7 @@ impl Meeting {
         });
         Me {
             node_id: config.node_id,
+            address: self.address.clone().unwrap_or_default(),
             incarnation: self.incarnation,
             cluster_id: cluster_id.to_owned(),
             founders: founders.collect(),
@@ -83,8 +84,9 @@ fn hands(server: &Arc<Server>) -> peers::Hands {
     let (raft, called, registered, shards) = (server.clone(), server.clone(), server.clone(), server.clone());
     let (lacking, source, rate) = (server.clone(), server.clone(), server.clone());
     peers::Hands {
-        raft: Box::new(move |group, message| {
+        raft: Box::new(move |group, node_id, message| {
             if let Some(partition) = raft.partition_of(group) {
+                partition.heard(message.from, node_id);
                 let message = Box::new(message);
                 raft.shard(&partition).send(Command::Peer { partition: partition.clone(), message });
             }

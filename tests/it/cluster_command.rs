@@ -129,7 +129,12 @@ fn a_cluster_is_killed_paused_restarted_and_found_again_with_what_it_holds() {
     cluster.ok(&["pause", "1"]);
     cluster.ok(&["down"]);
     assert_eq!(cluster.status().state, "down");
-    assert_eq!(cluster.run(&["up", "--nodes", "2"]).code, Some(2), "it has one node");
+
+    cluster.ok(&["up", "--nodes", "3"]);
+    assert!(cluster.rows().iter().map(|row| &*row.state).eq(["ready"; 3]));
+    let topics = cluster.client(&["topic", "list"]);
+    assert!(topics.lines().any(|line| line.split_whitespace().take(2).eq(["kept", "3"])), "{topics}");
+    assert_eq!(cluster.run(&["up", "--nodes", "2"]).code, Some(2), "it has three nodes");
 }
 
 #[test]

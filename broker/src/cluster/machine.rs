@@ -82,6 +82,7 @@ impl MetadataMachine {
                     self.configure(&topic);
                 }
             }
+            (Kind::BrokerJoined(_) | Kind::ReassignmentCompleted(_), _) => self.place_metadata(),
             (Kind::BrokerConfigChanged(_), _) => {
                 self.server.set_dynamic_config(&self.image);
                 self.image.topics().for_each(|topic| self.configure(topic));
@@ -131,6 +132,15 @@ impl MetadataMachine {
         }
     }
 
+    /// Makes the metadata's own replicas what the image now says; founders only are not in it.
+    fn place_metadata(&self) {
+        let (decided, partition) = (self.image.metadata(), &self.server.metadata);
+        if !decided.replicas.is_empty() {
+            partition.set_placement(decided.clone());
+            self.server.shard(partition).send(Command::Placed { partition: partition.clone() });
+        }
+    }
+
     /// Ends a replica of this node and deletes its folder. Before the image is what the cluster has decided, nothing was opened,
     /// and a folder of that name may be a later replica's: what nobody knows is swept then.
     fn end(&self, partition: &Arc<Partition>, state: partition::State) {
@@ -168,6 +178,7 @@ impl Machine for MetadataMachine {
             self.image = Image::from_snapshot(state).map_err(|error| error.to_string())?;
         }
         self.server.set_dynamic_config(&self.image);
+        self.place_metadata();
         // A node whose metadata log was seeded has missed what happened meanwhile.
         let before = self.server.image();
         before.topics().filter(|topic| self.image.topic_by_id(topic.id).is_none()).for_each(|topic| self.remove(topic));

@@ -20,10 +20,10 @@ use crate::clock::now_ms;
 use crate::config::{Config, Overrides, TopicConfig};
 use crate::groups;
 use crate::handlers::admin::{Finish, Plan};
-use crate::metadata::record::ReassignmentCompleted;
+use crate::metadata::record::{BrokerJoined, MetadataReplica, ReassignmentCompleted};
 use crate::metadata::{self, Batch, Image, Kind, Record, Replica};
 use crate::partition::{self, NOBODY, Partition, Place};
-use crate::peers::{self, Asked, Called, Decided, Observation, Source};
+use crate::peers::{self, Asked, Called, Decided, Founder, Join, Observation, Source};
 use crate::replica::{Acks, Answer};
 use crate::server::Server;
 use crate::shard::{Command, Machine, MachineFactory, TellMembers, Ticket};
@@ -43,12 +43,17 @@ pub(crate) fn metadata_partition(config: &Config, founding: &Founding, leader_ep
     settings.max_message_bytes = 64 << 20;
     let founders: Vec<Replica> =
         founding.founders.iter().map(|founder| Replica { id: founder.replica_id, node_id: founder.node_id }).collect();
+    let mut placement = metadata::Partition::placed(founders);
+    if placement.replica_on(config.node_id).is_none() {
+        // It came later, and learns who else did.
+        placement.observers.push(Replica { id: founding.replica_id, node_id: config.node_id });
+    }
     let place = Place {
         group: METADATA_GROUP,
         topic: Str::from_static(METADATA_TOPIC),
         node_id: config.node_id,
         replica_id: founding.replica_id,
-        placement: metadata::Partition::placed(founders),
+        placement,
         shard: 0,
         leader_epoch,
     };
@@ -164,8 +169,12 @@ impl Server {
 
     /// Answers another node.
     pub(crate) async fn called(&self, called: Called) {
+        let done = match &called.asked {
+            Asked::Join(join) => self.take_in(join).await,
+            asked => self.lead(asked).await,
+        };
         // Whoever asked may be gone.
-        let _ = called.reply.send(self.lead(&called.asked).await);
+        let _ = called.reply.send(done);
     }
 
     /// Does what only the leader of a group may, mostly the metadata's; the index is that of the entry to wait for.
@@ -181,6 +190,8 @@ impl Server {
                 let seen = self.shard(&self.metadata).inspect(&self.metadata, decided).await;
                 seen.flatten().ok_or_else(not_taken)
             }
+            // Any node takes one in.
+            Asked::Join(_) => Err(not_taken()),
             Asked::Prefer(group) => {
                 let code = ErrorCode::NOT_LEADER_OR_FOLLOWER;
                 let partition = self.partition_of((*group).into()).filter(|partition| partition.is_led_here());
@@ -189,6 +200,22 @@ impl Server {
                 Ok(0)
             }
         }
+    }
+
+    /// Takes a new node into the cluster: its replica of the metadata.
+    async fn take_in(&self, join: &Join) -> Result<u64, (ErrorCode, String)> {
+        let Join { node_id, folder, address } = join.clone();
+        let founder = |founder: &Founder| MetadataReplica { node_id: founder.node_id, replica_id: founder.replica_id };
+        let founders = self.peers.me.founders.iter().map(founder).collect();
+        let joined = BrokerJoined { node_id, folder, peer: address, founders };
+        let refused = |reason: String| (ErrorCode::INVALID_REQUEST, reason);
+        match self.decide_alone(vec![Kind::BrokerJoined(joined).into()]).await?.pop() {
+            Some(Ok(_)) => {}
+            Some(Err(refusal)) => return Err(refused(refusal.to_string())),
+            None => return Err(not_taken()),
+        }
+        let placed = self.image().metadata().replica_on(node_id);
+        placed.map(|replica| replica.id).ok_or_else(|| refused("it has no replica of the metadata".to_owned()))
     }
 
     async fn append(&self, payload: &[u8]) -> Result<u64, (ErrorCode, String)> {
@@ -260,7 +287,8 @@ impl Server {
     /// Begins what this node holds of a topic, once the image is what the cluster has decided.
     pub(crate) fn begin_topic(self: &Arc<Server>, topic_id: Uuid, partitions: &partition::Topic) {
         partitions.iter().flatten().for_each(|partition| self.begin(partition));
-        if partitions.iter().flatten().any(|partition| *partition.topic == *groups::OFFSETS_TOPIC) {
+        let coordinates = |partition: &Arc<Partition>| *partition.topic == *groups::OFFSETS_TOPIC;
+        if partitions.iter().flatten().any(coordinates) || self.groups.is_of(topic_id) {
             self.groups.attach(self, topic_id, partitions);
         }
     }

@@ -30,7 +30,14 @@ pub(crate) struct Directory {
 #[derive(Debug)]
 struct Mailboxes {
     topic_id: Uuid,
-    partitions: Vec<Option<mpsc::UnboundedSender<Request>>>,
+    partitions: Vec<Option<Mailbox>>,
+}
+
+/// The way to the coordinator of a partition.
+#[derive(Debug, Clone)]
+struct Mailbox {
+    partition: Arc<Partition>,
+    sender: mpsc::UnboundedSender<Request>,
 }
 
 impl Directory {
@@ -40,13 +47,15 @@ impl Directory {
         let known = |at: usize| before.as_ref()?.partitions.get(at)?.clone();
         let mailbox = |(at, partition): (usize, &Option<Arc<Partition>>)| {
             let partition = partition.as_ref()?;
-            Some(known(at).unwrap_or_else(|| self.begin(server, partition.clone())))
+            // One that was elsewhere meanwhile is another one.
+            let known = known(at).filter(|known| Arc::ptr_eq(&known.partition, partition));
+            Some(known.unwrap_or_else(|| self.begin(server, partition.clone())))
         };
         let partitions = partitions.iter().enumerate().map(mailbox).collect();
         self.mailboxes.store(Some(Arc::new(Mailboxes { topic_id, partitions })));
     }
 
-    fn begin(&self, server: &Arc<Server>, partition: Arc<Partition>) -> mpsc::UnboundedSender<Request> {
+    fn begin(&self, server: &Arc<Server>, partition: Arc<Partition>) -> Mailbox {
         let (sender, inbox) = mpsc::unbounded_channel();
         let settings = Arc::new(Settings::of(&server.config()));
         let budget = self.budget.clone();
@@ -57,17 +66,22 @@ impl Directory {
             pool: server.pool.clone(),
             inbox,
             make: Box::new(move || Groups::new(settings.clone(), budget.clone())),
-            partition,
+            partition: partition.clone(),
         };
         shard.send(Command::Run(Box::new(move || {
             tokio::task::spawn_local(actor.run());
         })));
-        sender
+        Mailbox { partition, sender }
+    }
+
+    /// Whether coordinators are of this topic's partitions.
+    pub(crate) fn is_of(&self, topic_id: Uuid) -> bool {
+        self.mailboxes.load().as_ref().is_some_and(|mailboxes| mailboxes.topic_id == topic_id)
     }
 
     /// A topic is gone: with it the offsets committed in it, or all groups.
     pub(crate) fn topic_deleted(&self, topic: &Topic) {
-        if self.mailboxes.load().as_ref().is_some_and(|mailboxes| mailboxes.topic_id == topic.id) {
+        if self.is_of(topic.id) {
             self.mailboxes.store(None);
         }
         self.send_all(|| Request::TopicDeleted { topic: topic.name.clone() });
@@ -80,7 +94,7 @@ impl Directory {
         let at = partition_of(group, mailboxes.partitions.len());
         if let Some(mailbox) = mailboxes.partitions.get(at).and_then(Option::as_ref) {
             // One that has ended drops it too.
-            let _ = mailbox.send(request);
+            let _ = mailbox.sender.send(request);
         }
     }
 
@@ -88,7 +102,7 @@ impl Directory {
     pub(crate) fn send_all(&self, make: impl Fn() -> Request) {
         for mailbox in self.mailboxes.load().iter().flat_map(|mailboxes| &mailboxes.partitions).flatten() {
             // One that has ended has no groups.
-            let _ = mailbox.send(make());
+            let _ = mailbox.sender.send(make());
         }
     }
 }

@@ -10,6 +10,7 @@ use leat_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse, Partiti
 use leat_storage::GroupId;
 use tokio::time::{Instant, sleep};
 
+use super::admin::PARTITIONS_NAMED_MAX;
 use super::context::Context;
 use crate::metadata::Topic;
 use crate::peers::Asked;
@@ -29,7 +30,8 @@ pub(super) async fn handle(context: &Context, request: ElectLeadersRequest, _ver
     let patience = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)).min(HANDOVER_MAX);
     let deadline = Instant::now() + patience;
     let kind = request.election_type;
-    if kind != PREFERRED && kind != UNCLEAN {
+    let named = request.topic_partitions.iter().flatten().map(|topic| topic.partitions.len()).sum::<usize>();
+    if (kind != PREFERRED && kind != UNCLEAN) || named > PARTITIONS_NAMED_MAX {
         return ElectLeadersResponse { error_code: ErrorCode::INVALID_REQUEST, ..ElectLeadersResponse::default() };
     }
     let server = &context.server;
@@ -119,9 +121,12 @@ async fn ask(server: &Server, topic: &Topic, partition: i32, kind: i8) -> Result
 
 async fn wait(server: &Server, group: GroupId, preferred: i32, deadline: Instant) -> Result<(), (ErrorCode, String)> {
     while server.leader_of(group).is_none_or(|told| told.leader != preferred) {
+        let told = |code: ErrorCode| Err((code, code.message().to_owned()));
+        if !server.peers.alive().contains_key(&preferred) {
+            return told(ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE);
+        }
         if Instant::now() >= deadline {
-            let code = ErrorCode::REQUEST_TIMED_OUT;
-            return Err((code, code.message().to_owned()));
+            return told(ErrorCode::REQUEST_TIMED_OUT);
         }
         sleep(LOOK_EVERY).await;
     }

@@ -10,8 +10,9 @@ use leat_protocol::{ErrorCode, Str, Uuid};
 use super::image::{Broker, Image};
 use super::partition::{Partition, Replica};
 use super::record::{
-    Batch, BrokerConfigChanged, BrokerRegistered, ConfigEntry, FeatureSet, Kind, PartitionReassigned, PartitionsAdded,
-    Placement, ProducerIdsAllocated, ReassignmentCompleted, Record, TopicConfigChanged, TopicCreated, TopicDeleted,
+    Batch, BrokerConfigChanged, BrokerJoined, BrokerRegistered, ConfigEntry, FeatureSet, Kind, PartitionReassigned,
+    PartitionsAdded, Placement, ProducerIdsAllocated, ReassignmentCompleted, Record, TopicConfigChanged, TopicCreated,
+    TopicDeleted,
 };
 use super::topic::Topic;
 use crate::config::Overrides;
@@ -76,6 +77,7 @@ impl Image {
             Some(Kind::BrokerConfigChanged(record)) => self.change_broker_config(record),
             Some(Kind::FeatureSet(record)) => self.set_feature(record),
             Some(Kind::BrokerRegistered(record)) => self.register_broker(record),
+            Some(Kind::BrokerJoined(record)) => self.join_broker(record)?,
             Some(Kind::ProducerIdsAllocated(record)) => self.allocate_producer_ids(record)?,
             None => return Err(Refusal::Invalid("its kind is unknown")),
         };
@@ -164,14 +166,11 @@ impl Image {
     }
 
     fn complete_reassignment(&mut self, record: &ReassignmentCompleted) -> Result<Outcome, Refusal> {
-        let mut topic = self.topic_of(&record.topic_id)?;
-        let partition = partition_of(&mut topic, record.partition)?;
-        let is_wanted = partition.replicas.iter().all(|replica| record.replica_ids.contains(&replica.id));
-        if partition.change.is_none() || !is_wanted || partition.replicas.len() != record.replica_ids.len() {
-            return Err(Refusal::NoReassignment);
+        if topic_id(&record.topic_id)?.is_nil() {
+            return complete(&mut self.metadata, record);
         }
-        partition.change = None;
-        partition.decided = (record.index, record.term);
+        let mut topic = self.topic_of(&record.topic_id)?;
+        complete(partition_of(&mut topic, record.partition)?, record)?;
         self.replace(topic);
         Ok(Outcome::Done)
     }
@@ -207,6 +206,27 @@ impl Image {
         Outcome::Done
     }
 
+    fn join_broker(&mut self, record: &BrokerJoined) -> Result<Outcome, Refusal> {
+        if let Some(known) = self.brokers.get(&record.node_id) {
+            // The proposer did not hear that it was decided, and proposed it again.
+            let is_it = known.folder == record.folder && self.metadata.replica_on(record.node_id).is_some();
+            return if is_it { Ok(Outcome::Done) } else { Err(Refusal::Invalid("its node id is another folder's")) };
+        }
+        if self.metadata.replicas.is_empty() {
+            let founders = record.founders.iter();
+            let founders =
+                founders.map(|founder| Replica { id: founder.replica_id, node_id: founder.node_id }).collect();
+            self.metadata = Partition::placed(founders);
+            self.next_metadata_replica_id =
+                record.founders.iter().map(|founder| founder.replica_id).max().unwrap_or(0) + 1;
+        }
+        self.metadata.join(Replica { id: self.next_metadata_replica_id, node_id: record.node_id });
+        self.next_metadata_replica_id += 1;
+        let BrokerJoined { node_id, folder, peer, .. } = record.clone();
+        self.brokers.insert(node_id, Arc::new(Broker { node_id, listeners: Vec::new(), rack: None, peer, folder }));
+        Ok(Outcome::Done)
+    }
+
     fn allocate_producer_ids(&mut self, record: &ProducerIdsAllocated) -> Result<Outcome, Refusal> {
         let first = self.next_producer_id;
         let end = first.checked_add(i64::from(record.count)).ok_or(Refusal::Invalid("no producer ids are left"))?;
@@ -240,6 +260,18 @@ impl Image {
         self.next_replica_id += 1;
         Replica { id, node_id }
     }
+}
+
+/// Ends a partition's change, if this is the one that is wanted by now.
+fn complete(partition: &mut Partition, record: &ReassignmentCompleted) -> Result<Outcome, Refusal> {
+    let wanted = partition.wanted_ids();
+    let is_wanted = wanted.iter().all(|id| record.replica_ids.contains(id));
+    if partition.change.is_none() || !is_wanted || wanted.len() != record.replica_ids.len() {
+        return Err(Refusal::NoReassignment);
+    }
+    partition.change = None;
+    partition.decided = (record.index, record.term);
+    Ok(Outcome::Done)
 }
 
 fn partition_of(topic: &mut Topic, index: i32) -> Result<&mut Partition, Refusal> {

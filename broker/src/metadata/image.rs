@@ -6,6 +6,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use leat_protocol::{Str, Uuid};
 
+use super::partition::Partition;
 use super::record::Endpoint;
 use super::topic::Topic;
 use crate::config::Overrides;
@@ -38,6 +39,8 @@ pub struct Image {
     pub(super) partitions: u64,
     pub(super) next_producer_id: i64,
     pub(super) next_replica_id: u64,
+    pub(super) metadata: Partition,
+    pub(super) next_metadata_replica_id: u64,
 }
 
 impl Default for Image {
@@ -53,6 +56,8 @@ impl Default for Image {
             partitions: 0,
             next_producer_id: 0,
             next_replica_id: 1,
+            metadata: Partition::default(),
+            next_metadata_replica_id: 0,
         }
     }
 }
@@ -121,6 +126,11 @@ impl Image {
     /// The level of a feature; 0 where it was never set.
     pub fn feature(&self, name: &str) -> u32 {
         self.features.get(name).copied().unwrap_or(0)
+    }
+
+    /// Who holds the metadata itself; nobody while that is its founders.
+    pub fn metadata(&self) -> &Partition {
+        &self.metadata
     }
 
     /// The next producer id that will be given.

@@ -20,6 +20,8 @@ pub struct Replica {
 pub struct Partition {
     /// Its replicas, the preferred leader first; while they change, those that should be.
     pub replicas: Vec<Replica>,
+    /// Replicas that follow without a vote: of the metadata only.
+    pub observers: Vec<Replica>,
     /// The first members of its Raft group, as its log does not say.
     pub founders: Vec<Replica>,
     /// Set while others should hold it than do.
@@ -38,6 +40,9 @@ pub struct Change {
     pub leaving: Vec<Replica>,
 }
 
+/// Voters of the metadata at most.
+const VOTERS_MAX: usize = 5;
+
 impl Partition {
     /// As it is made.
     pub(crate) fn placed(replicas: Vec<Replica>) -> Self {
@@ -47,7 +52,7 @@ impl Partition {
     /// Every replica that its group may have, the preferred leader first.
     pub fn members(&self) -> impl Iterator<Item = Replica> {
         let leaving = self.change.iter().flat_map(|change| &change.leaving);
-        self.replicas.iter().chain(leaving).copied()
+        self.replicas.iter().chain(&self.observers).chain(leaving).copied()
     }
 
     /// The brokers that hold it, the preferred leader first.
@@ -69,6 +74,24 @@ impl Partition {
     /// Replicas that will no more hold it.
     pub fn removing(&self) -> &[Replica] {
         self.change.as_ref().map_or(&[], |change| &change.leaving)
+    }
+
+    /// The ids of all replicas that there should be, those that vote first.
+    pub fn wanted_ids(&self) -> Vec<u64> {
+        self.replicas.iter().chain(&self.observers).map(|replica| replica.id).collect()
+    }
+
+    /// The group has one more replica, on a broker that is new. Of the metadata there are at most five voters, and an odd number: an
+    /// even one bears no more losses.
+    pub(super) fn join(&mut self, replica: Replica) {
+        self.observers.push(replica);
+        let all = self.replicas.len() + self.observers.len();
+        let voters = (all - (all + 1) % 2).min(VOTERS_MAX);
+        let mut replicas = self.replicas.clone();
+        if voters > replicas.len() {
+            replicas.extend(self.observers.drain(..voters - self.replicas.len()));
+        }
+        self.reassign(replicas);
     }
 
     /// These replicas should hold it.

@@ -20,7 +20,7 @@ pub struct Batch {
 #[derive(Clone, PartialEq, Message)]
 pub struct Record {
     /// What changes; `None` is a kind that this release does not know.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 16, 17, 24, 25")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 16, 17, 24, 25, 26")]
     pub kind: Option<Kind>,
 }
 
@@ -57,6 +57,9 @@ pub enum Kind {
     /// Producer ids are given to a broker.
     #[prost(message, tag = "25")]
     ProducerIdsAllocated(ProducerIdsAllocated),
+    /// A broker is new in the cluster.
+    #[prost(message, tag = "26")]
+    BrokerJoined(BrokerJoined),
 }
 
 /// A topic is created. The replica ids of its placements are given when the record is applied, in this order.
@@ -145,7 +148,7 @@ pub struct PartitionReassigned {
 /// A partition's Raft group has the members that it should have, and no others: a leader says so.
 #[derive(Clone, PartialEq, Message)]
 pub struct ReassignmentCompleted {
-    /// The topic's id.
+    /// The topic's id; zeros for the metadata.
     #[prost(bytes = "vec", tag = "1")]
     pub topic_id: Vec<u8>,
     /// The partition.
@@ -202,6 +205,34 @@ pub struct BrokerRegistered {
     /// The id of its data folder: 16 bytes, or none.
     #[prost(bytes = "vec", tag = "5")]
     pub folder: Vec<u8>,
+}
+
+/// A broker is new in the cluster, and gets a replica of the metadata.
+#[derive(Clone, PartialEq, Message)]
+pub struct BrokerJoined {
+    /// Its number; 0 is legal.
+    #[prost(int32, tag = "1")]
+    pub node_id: i32,
+    /// The id of its data folder: 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub folder: Vec<u8>,
+    /// Where other brokers connect to, as `host:port`.
+    #[prost(string, tag = "3")]
+    pub peer: String,
+    /// The metadata group's first voters, which its log does not say.
+    #[prost(message, repeated, tag = "4")]
+    pub founders: Vec<MetadataReplica>,
+}
+
+/// A replica of the metadata.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct MetadataReplica {
+    /// The broker.
+    #[prost(int32, tag = "1")]
+    pub node_id: i32,
+    /// The replica's number in the group.
+    #[prost(uint64, tag = "2")]
+    pub replica_id: u64,
 }
 
 /// An address of a broker.

@@ -59,6 +59,11 @@ struct Body {
     broker_configs: Vec<BrokerConfigs>,
     #[prost(message, repeated, tag = "8")]
     features: Vec<FeatureSet>,
+    /// Where the metadata has other replicas than its founders.
+    #[prost(message, optional, tag = "9")]
+    metadata: Option<PartitionBody>,
+    #[prost(uint64, tag = "10")]
+    next_metadata_replica_id: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -89,6 +94,9 @@ struct PartitionBody {
     decided_index: u64,
     #[prost(uint64, tag = "6")]
     decided_term: u64,
+    /// Of the metadata only.
+    #[prost(message, repeated, tag = "7")]
+    observers: Vec<ReplicaBody>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -135,6 +143,8 @@ impl Image {
                 .iter()
                 .map(|(name, level)| FeatureSet { name: name.clone(), level: *level })
                 .collect(),
+            metadata: (!self.metadata.replicas.is_empty()).then(|| partition_body(&self.metadata)),
+            next_metadata_replica_id: self.next_metadata_replica_id,
         }
         .encode_to_vec();
         let mut framed = Vec::with_capacity(HEAD_LEN + body.len());
@@ -155,6 +165,8 @@ impl Image {
             next_producer_id: body.next_producer_id,
             next_replica_id: body.next_replica_id,
             cluster_configs: Arc::new(overrides(body.cluster_configs)),
+            metadata: body.metadata.map(partition_from).unwrap_or_default(),
+            next_metadata_replica_id: body.next_metadata_replica_id,
             ..Self::default()
         };
         for topic in body.topics {
@@ -241,6 +253,7 @@ fn partition_body(partition: &Partition) -> PartitionBody {
             .map(|Change { before, leaving }| ChangeBody { before: bodies(before), leaving: bodies(leaving) }),
         decided_index,
         decided_term,
+        observers: bodies(&partition.observers),
     }
 }
 
@@ -257,6 +270,7 @@ fn partition_from(body: PartitionBody) -> Partition {
             .change
             .map(|ChangeBody { before, leaving }| Change { before: list(before), leaving: list(leaving) }),
         decided: (body.decided_index, body.decided_term),
+        observers: list(body.observers),
     }
 }
 

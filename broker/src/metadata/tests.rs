@@ -268,3 +268,28 @@ fn a_partition_moves_and_a_move_is_taken_back() {
     assert_eq!((moved.nodes(), ids(&moved.founders)), (vec![3], vec![1]), "an id is never given twice");
     assert_eq!(Image::from_snapshot(&image.to_snapshot()), Ok(image));
 }
+
+#[test]
+fn a_broker_that_joins_votes_where_that_makes_an_odd_number() {
+    let joined = |node_id: i32| -> Record {
+        let founders = vec![MetadataReplica { node_id: 1, replica_id: 1 }];
+        let (folder, peer) = (vec![node_id as u8; 16], format!("h:{node_id}"));
+        Kind::BrokerJoined(BrokerJoined { node_id, folder, peer, founders }).into()
+    };
+    let mut image = Image::default();
+    let mut voters = Vec::new();
+    for node in 2..=7 {
+        image.apply(&joined(node)).expect("a new broker");
+        voters.push((image.metadata().replicas.len(), image.metadata().observers.len()));
+    }
+    assert_eq!(voters, [(1, 1), (3, 0), (3, 1), (5, 0), (5, 1), (5, 2)]);
+    assert_eq!(image.apply(&joined(7)), Ok(Outcome::Done), "asked twice");
+    assert_eq!(image.metadata().wanted_ids(), [1, 2, 3, 4, 5, 6, 7]);
+    let other = Kind::BrokerJoined(BrokerJoined { node_id: 7, folder: id(9), ..BrokerJoined::default() });
+    assert!(matches!(image.apply(&other.into()), Err(Refusal::Invalid(_))), "another folder");
+    assert_eq!(Image::from_snapshot(&image.to_snapshot()), Ok(image.clone()));
+    let topic_id = vec![0; 16];
+    let ended = ReassignmentCompleted { topic_id, replica_ids: (1..=7).collect(), ..ReassignmentCompleted::default() };
+    image.apply(&Kind::ReassignmentCompleted(ended).into()).expect("an end");
+    assert_eq!(image.metadata().change, None);
+}

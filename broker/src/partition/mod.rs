@@ -5,12 +5,14 @@
 mod registry;
 mod waiters;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use leat_protocol::Str;
 use leat_storage::{GroupId, LogReader};
+use parking_lot::Mutex;
 
 pub(crate) use self::registry::{Registry, Topic};
 pub(crate) use self::waiters::{Registration, Wakeup};
@@ -34,6 +36,9 @@ pub(crate) enum State {
     /// Other nodes hold it now.
     Moved,
 }
+
+/// Replicas that are remembered without being placed.
+const STRANGERS_MAX: usize = 16;
 
 /// Stands for no leader, as in Kafka.
 pub(crate) const NOBODY: i32 = -1;
@@ -63,6 +68,9 @@ pub(crate) struct Partition {
     placement: ArcSwap<metadata::Partition>,
     /// Whether other replicas should hold it than do.
     changing: AtomicBool,
+    /// Replicas that were heard of and that the placement does not know: a new node hears of the metadata's leader before it has
+    /// learned from it who that is.
+    strangers: Mutex<BTreeMap<u64, i32>>,
     /// The shard that owns the replica.
     pub(crate) shard: usize,
     config: ArcSwap<TopicConfig>,
@@ -94,6 +102,7 @@ impl Partition {
             node_id,
             changing: AtomicBool::new(placement.change.is_some()),
             placement: ArcSwap::from_pointee(placement),
+            strangers: Mutex::default(),
             shard,
             config: ArcSwap::new(config),
             state: AtomicU8::new(State::Closed as u8),
@@ -194,7 +203,17 @@ impl Partition {
 
     /// The node that holds a replica of it.
     pub(crate) fn node_of(&self, replica_id: u64) -> Option<i32> {
-        self.placement.load().members().find(|replica| replica.id == replica_id).map(|replica| replica.node_id)
+        let placed = self.placement.load().members().find(|replica| replica.id == replica_id);
+        placed.map(|replica| replica.node_id).or_else(|| self.strangers.lock().get(&replica_id).copied())
+    }
+
+    /// A replica was heard of from a node.
+    pub(crate) fn heard(&self, replica_id: u64, node_id: i32) {
+        let is_placed = self.placement.load().members().any(|replica| replica.id == replica_id);
+        let mut strangers = if is_placed { return } else { self.strangers.lock() };
+        if strangers.len() < STRANGERS_MAX {
+            strangers.insert(replica_id, node_id);
+        }
     }
 
     /// Whether it has replicas on other nodes.

@@ -3,24 +3,31 @@
 //! Every node is given the same list of addresses. One that belongs to a cluster is asked and followed. Only when each of
 //! them has answered and none belongs to one, the node with the lowest number founds it, with all of them as the first
 //! voters of the metadata group; the others learn of it when they ask again. So nobody founds a second cluster while some of
-//! the first can't be reached.
+//! the first can't be reached. A node that is none of the founders asks a member to be taken in.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use leat_protocol::ErrorCode;
 use leat_storage::{DataDir, Env, Founder, Founding};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use super::handshake::{self, Me};
-use super::wire::{self, Purpose, Welcome};
+use super::CALL_MAX;
+use super::control;
+use super::frame::STRANGER_BYTES_MAX;
+use super::handshake::{self, Known, Me};
+use super::wire::{self, Asked, Body, Call, Frame, Join, Purpose, Reply, Welcome};
 use crate::error::Error;
 
 /// How long to wait before everybody is asked again.
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// Stands for the replica id of a node that has asked to be taken in and was not told it yet.
+const JOINING: u64 = 0;
 
 /// How often it is said who does not answer.
 const SAY: Duration = Duration::from_secs(5);
@@ -52,6 +59,8 @@ pub(crate) fn find(
     listener: Option<&std::net::TcpListener>,
 ) -> Result<Membership, Error> {
     let known = Founding::load(env, folder)?;
+    // What a node was when it asked to be taken in, it is when it asks again.
+    let folder_id = known.as_ref().map_or_else(Uuid::new_v4, |known| known.folder_id);
     if let Some(cluster_id) = DataDir::cluster_id_of(env, folder)? {
         // A folder from before there were clusters of several is its own founder.
         let founding = known.unwrap_or_else(|| alone(seeking));
@@ -65,7 +74,7 @@ pub(crate) fn find(
             let seek = || {
                 let seeking = async {
                     let listener = TcpListener::from_std(listener)?;
-                    seek(seeking, &listener).await
+                    seek(seeking, folder_id, &listener, |founding| founding.save(env, folder)).await
                 };
                 runtime.block_on(seeking)
             };
@@ -85,9 +94,15 @@ fn alone(seeking: &Seeking<'_>) -> Founding {
 }
 
 /// Asks everybody, and answers those who ask, until there is a cluster.
-async fn seek(seeking: &Seeking<'_>, listener: &TcpListener) -> Result<Membership, Error> {
+async fn seek(
+    seeking: &Seeking<'_>,
+    folder_id: Uuid,
+    listener: &TcpListener,
+    save: impl Fn(&Founding) -> leat_storage::Result<()>,
+) -> Result<Membership, Error> {
     let me = Me {
         node_id: seeking.node_id,
+        address: seeking.address.clone(),
         incarnation: seeking.incarnation,
         cluster_id: String::new(),
         founders: Vec::new(),
@@ -110,8 +125,14 @@ async fn seek(seeking: &Seeking<'_>, listener: &TcpListener) -> Result<Membershi
         let mut said = tokio::time::Instant::now();
         loop {
             let round = ask_all(seeking, &me).await;
-            if let Some(membership) = decide(seeking, round.as_slice())? {
-                return Ok(membership);
+            if let Some(membership) = decide(seeking, folder_id, round.as_slice())? {
+                if membership.founding.replica_id != JOINING {
+                    return Ok(membership);
+                }
+                // Whoever takes it in knows it by its folder from then on.
+                save(&membership.founding)?;
+                let me = Me { cluster_id: membership.cluster_id.clone(), ..Me::clone(&me) };
+                return be_taken_in(seeking, &me, membership).await;
             }
             if said.elapsed() >= SAY {
                 said = tokio::time::Instant::now();
@@ -135,10 +156,10 @@ async fn ask_all(seeking: &Seeking<'_>, me: &Me) -> Vec<io::Result<Welcome>> {
 }
 
 /// What the answers mean; `None` where it has to be asked again.
-fn decide(seeking: &Seeking<'_>, round: &[io::Result<Welcome>]) -> Result<Option<Membership>, Error> {
+fn decide(seeking: &Seeking<'_>, folder_id: Uuid, round: &[io::Result<Welcome>]) -> Result<Option<Membership>, Error> {
     let answered = || round.iter().filter_map(|answer| answer.as_ref().ok());
     if let Some(member) = answered().find(|welcome| !welcome.cluster_id.is_empty()) {
-        return join(seeking, member).map(Some);
+        return join(seeking, folder_id, member).map(Some);
     }
     if answered().count() < seeking.seeds.len() {
         return Ok(None);
@@ -159,12 +180,49 @@ fn decide(seeking: &Seeking<'_>, round: &[io::Result<Welcome>]) -> Result<Option
         .zip(1..)
         .map(|((node_id, address), replica_id)| Founder { node_id, replica_id, address: address.clone() })
         .collect();
-    let founding = Founding { folder_id: Uuid::new_v4(), replica_id: 1, founders };
+    let founding = Founding { folder_id, replica_id: 1, founders };
     Ok(Some(Membership { cluster_id: new_cluster_id(), founding }))
 }
 
+/// Asks one member after the other to take this node in, until one has.
+async fn be_taken_in(seeking: &Seeking<'_>, me: &Me, mut membership: Membership) -> Result<Membership, Error> {
+    let folder = membership.founding.folder_id.as_bytes().to_vec();
+    let asked = Join { node_id: seeking.node_id, folder, address: seeking.address.clone() };
+    for seed in seeking.seeds.iter().cycle() {
+        match ask_to_join(seed, me, &asked).await {
+            Ok(reply) if reply.error_code == i32::from(ErrorCode::NONE.0) => {
+                membership.founding.replica_id = reply.index;
+                return Ok(membership);
+            }
+            Ok(reply) if reply.error_code == i32::from(ErrorCode::INVALID_REQUEST.0) => {
+                let cluster = &membership.cluster_id;
+                return Err(Error::Failed(format!("cluster {cluster} does not take this node in: {}", reply.reason)));
+            }
+            Ok(reply) => tracing::info!(%seed, reason = %reply.reason, "not taken in yet"),
+            Err(error) => tracing::info!(%seed, %error, "not taken in yet"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    Err(Error::Failed("there is nobody to ask".to_owned()))
+}
+
+async fn ask_to_join(seed: &str, me: &Me, join: &Join) -> io::Result<Reply> {
+    let (known, _) = handshake::connect(seed, me, Purpose::Control, 0).await?;
+    let Known { mut reader, mut writer, .. } = known;
+    control::send(&mut writer, Body::Call(Call { id: 1, asked: Some(Asked::Join(join.clone())) })).await?;
+    let reading = async {
+        loop {
+            let frame: Frame = reader.message(STRANGER_BYTES_MAX).await?;
+            if let Some(Body::Reply(reply)) = frame.body {
+                return Ok(reply);
+            }
+        }
+    };
+    tokio::time::timeout(CALL_MAX, reading).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
 /// Becomes what a member says that this node is.
-fn join(seeking: &Seeking<'_>, member: &Welcome) -> Result<Membership, Error> {
+fn join(seeking: &Seeking<'_>, folder_id: Uuid, member: &Welcome) -> Result<Membership, Error> {
     let founders: Vec<Founder> = member
         .founders
         .iter()
@@ -175,20 +233,16 @@ fn join(seeking: &Seeking<'_>, member: &Welcome) -> Result<Membership, Error> {
         })
         .collect();
     let node = seeking.node_id;
-    let Some(own) = founders.iter().find(|founder| founder.node_id == node) else {
-        return Err(Error::Failed(format!(
-            "node {node} is not among the founders of cluster {}; a cluster can not grow yet",
-            member.cluster_id
-        )));
-    };
-    if !member.registered.is_empty() {
+    let own = founders.iter().find(|founder| founder.node_id == node);
+    if !member.registered.is_empty() && (own.is_some() || member.registered != folder_id.as_bytes()) {
         return Err(Error::Failed(format!(
             "node {node} is in cluster {} with another data folder; an empty one can not take its place under the same \
              number: it would have forgotten what it promised",
             member.cluster_id
         )));
     }
-    let founding = Founding { folder_id: Uuid::new_v4(), replica_id: own.replica_id, founders };
+    let replica_id = own.map_or(JOINING, |own| own.replica_id);
+    let founding = Founding { folder_id, replica_id, founders };
     Ok(Membership { cluster_id: member.cluster_id.clone(), founding })
 }
 
@@ -237,14 +291,14 @@ mod tests {
     fn the_lowest_founds_once_all_have_answered() {
         let seeds: Vec<String> = ["a", "b", "c"].map(String::from).into();
         let all = [blank(3), blank(1), blank(2)];
-        assert!(decide(&seeking(1, &seeds), &[blank(3), blank(1), unreachable()]).unwrap().is_none());
-        assert!(decide(&seeking(2, &seeds), &all).unwrap().is_none());
-        let founded = decide(&seeking(1, &seeds), &all).unwrap().unwrap();
+        assert!(decide(&seeking(1, &seeds), Uuid::nil(), &[blank(3), blank(1), unreachable()]).unwrap().is_none());
+        assert!(decide(&seeking(2, &seeds), Uuid::nil(), &all).unwrap().is_none());
+        let founded = decide(&seeking(1, &seeds), Uuid::nil(), &all).unwrap().unwrap();
         let founders = founded.founding.founders;
         let placed: Vec<_> = founders.iter().map(|f| (f.node_id, f.replica_id, f.address.as_str())).collect();
         assert_eq!(placed, [(1, 1, "b"), (2, 2, "c"), (3, 3, "a")]);
         assert_eq!(founded.cluster_id.len(), 22);
-        assert!(decide(&seeking(1, &seeds), &[blank(1), blank(1), blank(2)]).is_err());
+        assert!(decide(&seeking(1, &seeds), Uuid::nil(), &[blank(1), blank(1), blank(2)]).is_err());
     }
 
     #[test]
@@ -256,10 +310,14 @@ mod tests {
         ];
         let member = Welcome { node_id: 1, cluster_id: "c".into(), founders, ..Welcome::default() };
         let round = || [Ok(member.clone()), unreachable()];
-        let joined = decide(&seeking(2, &seeds), &round()).unwrap().unwrap();
+        let joined = decide(&seeking(2, &seeds), Uuid::nil(), &round()).unwrap().unwrap();
         assert_eq!((joined.cluster_id.as_str(), joined.founding.replica_id), ("c", 2));
-        assert!(decide(&seeking(3, &seeds), &round()).is_err(), "not a founder");
+        let later = decide(&seeking(3, &seeds), Uuid::nil(), &round()).unwrap().unwrap();
+        assert_eq!(later.founding.replica_id, JOINING, "not a founder");
         let registered = Welcome { registered: vec![1; 16], ..member };
-        assert!(decide(&seeking(2, &seeds), &[Ok(registered)]).is_err(), "an empty folder does not take a used place");
+        assert!(
+            decide(&seeking(2, &seeds), Uuid::nil(), &[Ok(registered)]).is_err(),
+            "an empty folder does not take a used place"
+        );
     }
 }

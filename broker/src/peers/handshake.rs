@@ -23,6 +23,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Me {
     pub(crate) node_id: i32,
+    /// Where it can be reached by brokers.
+    pub(crate) address: String,
     /// Drawn at each start of the process.
     pub(crate) incarnation: u64,
     /// Empty while it is in no cluster.
@@ -67,6 +69,7 @@ async fn introduce(
         purpose: purpose.to_wire(),
         shard: u32::try_from(shard).unwrap_or(0),
         nonce: nonce(),
+        address: me.address.clone(),
     };
     Outgoing::message(&hello).write(&mut writer).await?;
     let welcome: Welcome = reader.message(STRANGER_BYTES_MAX).await?;
@@ -87,6 +90,8 @@ pub(super) struct Visitor {
     pub(super) known: Known,
     pub(super) purpose: Purpose,
     pub(super) shard: usize,
+    /// Where it can be reached by brokers, as it says.
+    pub(super) address: String,
 }
 
 /// Answers a node that has connected. `registered` is the folder that a node's number is known with.
@@ -135,7 +140,7 @@ async fn receive_halves(
         return Err(refused(format!("node {} does not know the cluster's secret", hello.node_id)));
     }
     let known = Known { reader, writer, node_id: hello.node_id, incarnation: hello.incarnation };
-    Ok(Visitor { known, purpose, shard: hello.shard as usize })
+    Ok(Visitor { known, purpose, shard: hello.shard as usize, address: hello.address })
 }
 
 fn admissible(me: &Me, hello: &Hello) -> Result<Purpose, String> {
@@ -213,6 +218,7 @@ mod tests {
     fn me(node_id: i32, cluster_id: &str, secret: &str) -> Me {
         Me {
             node_id,
+            address: String::new(),
             incarnation: 7 + u64::from(node_id.unsigned_abs()),
             cluster_id: cluster_id.into(),
             founders: vec![Founder { node_id: 1, replica_id: 1, address: "a:1".into() }],

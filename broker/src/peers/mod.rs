@@ -39,7 +39,7 @@ pub(crate) use self::links::Links;
 pub(crate) use self::observed::{Observation, Observed};
 pub(crate) use self::seeding::{Source, Wanted, fetch};
 pub(crate) use self::server::{Hands, start};
-pub(crate) use self::wire::{Asked, Decided, Founder};
+pub(crate) use self::wire::{Asked, Decided, Founder, Join};
 
 use self::liveness::Liveness;
 use self::wire::Reply;
@@ -74,7 +74,9 @@ struct Asking {
 
 impl Peers {
     pub(crate) fn new(me: Me) -> Arc<Peers> {
-        let addresses = me.founders.iter().map(|founder| (founder.node_id, founder.address.clone())).collect();
+        // One that founded its cluster alone had none; it says where it is when it comes.
+        let known = me.founders.iter().filter(|founder| !founder.address.is_empty());
+        let addresses = known.map(|founder| (founder.node_id, founder.address.clone())).collect();
         let alive = ArcSwap::from_pointee(Alive::from([(me.node_id, me.incarnation)]));
         Arc::new(Peers {
             me,

@@ -30,8 +30,8 @@ type ReplySource = oneshot::Sender<Result<Source, String>>;
 
 /// What the node's thread hands on.
 pub(crate) struct Hands {
-    /// A message for a replica of this node.
-    pub(crate) raft: Box<dyn Fn(GroupId, eraftpb::Message) + Send + Sync>,
+    /// A message for a replica of this node, and who sent it.
+    pub(crate) raft: Box<dyn Fn(GroupId, i32, eraftpb::Message) + Send + Sync>,
     /// Another node leads the group and no longer has the entries before this one, which this node lacks.
     pub(crate) lacking: Box<dyn Fn(GroupId, i32, u64) + Send + Sync>,
     /// The log of a group that this node leads.
@@ -112,6 +112,10 @@ async fn accept(peers: &Arc<Peers>, listener: std::net::TcpListener, hands: Arc<
                     return;
                 }
             };
+            if visitor.purpose != Purpose::Ask && peers.address(visitor.known.node_id).is_none() {
+                // One that the metadata here does not know yet may be the one to learn it from.
+                peers.set_address(visitor.known.node_id, &visitor.address);
+            }
             match visitor.purpose {
                 Purpose::Ask => {}
                 Purpose::Control => controlled(&peers, visitor.known, &hands).await,
@@ -218,7 +222,7 @@ async fn read_raft(stream: std::net::TcpStream, begun: BytesMut, node_id: i32, h
             Some(Body::Raft(head)) => {
                 let (group, message) =
                     convert::from_wire(head, frame.payload).map_err(|what| invalid(what.to_owned()))?;
-                (hands.raft)(group, message);
+                (hands.raft)(group, node_id, message);
             }
             Some(Body::Lacking(Lacking { group: Some(group), first_index })) => {
                 (hands.lacking)(group.into(), node_id, first_index);

@@ -37,6 +37,9 @@ pub(crate) struct Hello {
     /// Drawn for this connection.
     #[prost(bytes = "bytes", tag = "7")]
     pub(crate) nonce: Bytes,
+    /// Where the node can be reached by brokers; empty where it is not said.
+    #[prost(string, tag = "8")]
+    pub(crate) address: String,
 }
 
 /// The purpose of a connection.
@@ -260,7 +263,7 @@ pub(crate) struct Leader {
 pub(crate) struct Call {
     #[prost(uint64, tag = "1")]
     pub(crate) id: u64,
-    #[prost(oneof = "Asked", tags = "2, 3, 4")]
+    #[prost(oneof = "Asked", tags = "2, 3, 4, 5")]
     pub(crate) asked: Option<Asked>,
 }
 
@@ -275,10 +278,26 @@ pub(crate) enum Asked {
     /// To hand a partition over to its preferred leader.
     #[prost(message, tag = "4")]
     Prefer(Group),
+    /// To take a new node in; the answer's index is that of its replica of the metadata.
+    #[prost(message, tag = "5")]
+    Join(Join),
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct Decided {}
+
+/// The sender is new in the cluster.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Join {
+    #[prost(int32, tag = "1")]
+    pub(crate) node_id: i32,
+    /// The id of its data folder: 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) folder: Vec<u8>,
+    /// Where it can be reached by brokers.
+    #[prost(string, tag = "3")]
+    pub(crate) address: String,
+}
 
 impl From<GroupId> for Group {
     fn from(group: GroupId) -> Group {

@@ -9,6 +9,7 @@ use leat_protocol::records::entry::EntryKind;
 use leat_storage::Ballot;
 use raft::eraftpb::Message;
 
+use super::steer::Wanted;
 use super::store::ReadRequest;
 
 /// When a proposal is answered.
@@ -41,8 +42,8 @@ pub(crate) enum Event<T> {
     Campaign,
     /// Another replica should lead instead of this one.
     Transfer { to: u64 },
-    /// Who should vote. A leader goes one step towards it.
-    Members { wanted: Vec<u64> },
+    /// Who should be a member. A leader goes one step towards it.
+    Members { wanted: Wanted },
     /// The write of this number is in the file.
     Written { ready: u64 },
     /// The write of this number, and all before it, are on stable storage.

@@ -19,13 +19,22 @@ use super::{Applied, Effects, Replica, membership};
 /// Entries that a learner may lack when it becomes a voter.
 const BEHIND_MAX: u64 = 64;
 
+/// Who a group's members should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) voters: Vec<u64>,
+    /// Who follows without a vote.
+    pub(crate) learners: Vec<u64>,
+}
+
 impl<T> Replica<T> {
     /// The last change of members by its index and term, once the group has exactly these and nothing is under way. Only a
     /// leader says so.
-    pub(crate) fn has_members(&self, wanted: &[u64]) -> Option<(u64, u64)> {
+    pub(crate) fn has_members(&self, wanted: &Wanted) -> Option<(u64, u64)> {
         let members = self.node.store().membership();
-        let same = members.voters.len() == wanted.len() && wanted.iter().all(|id| members.voters.contains(id));
-        let reached = same && members.learners.is_empty() && members.voters_outgoing.is_empty();
+        let same = |are: &[u64], wanted: &[u64]| are.len() == wanted.len() && wanted.iter().all(|id| are.contains(id));
+        let reached = same(&members.voters, &wanted.voters) && same(&members.learners, &wanted.learners);
+        let reached = reached && members.voters_outgoing.is_empty();
         let leads = self.is_leader() && self.settled && !self.node.raft.has_pending_conf();
         // Where the change is no longer in the log, another entry after it shows as much.
         let of = |index| Some((index, self.node.raft.raft_log.term(index).ok()?));
@@ -33,8 +42,8 @@ impl<T> Replica<T> {
         entry.filter(|_| reached && leads)
     }
 
-    /// Goes one step towards these voters, where this replica leads and no step is under way.
-    pub(super) fn steer(&mut self, wanted: &[u64], effects: &mut Effects<T>) {
+    /// Goes one step towards these members, where this replica leads and no step is under way.
+    pub(super) fn steer(&mut self, wanted: &Wanted, effects: &mut Effects<T>) {
         if self.has_members(wanted).is_some() {
             return;
         }
@@ -56,20 +65,22 @@ impl<T> Replica<T> {
     }
 
     /// The next change outside of a joint configuration; `None` while learners are behind, or where there is none.
-    fn next_change(&self, wanted: &[u64]) -> Option<ConfChangeV2> {
+    fn next_change(&self, wanted: &Wanted) -> Option<ConfChangeV2> {
         let members = self.node.store().membership();
         let is_member = |id: &u64| members.voters.contains(id) || members.learners.contains(id);
-        if let Some(stranger) = members.learners.iter().find(|id| !wanted.contains(id)) {
+        let is_wanted = |id: &u64| wanted.voters.contains(id) || wanted.learners.contains(id);
+        if let Some(stranger) = members.learners.iter().find(|id| !is_wanted(id)) {
             return Some(change([(*stranger, ConfChangeType::RemoveNode)]));
         }
-        if let Some(missing) = wanted.iter().find(|id| !is_member(id)) {
+        if let Some(missing) = wanted.voters.iter().chain(&wanted.learners).find(|id| !is_member(id)) {
             return Some(change([(*missing, ConfChangeType::AddLearnerNode)]));
         }
-        if !members.learners.iter().all(|id| self.follows(*id)) {
+        let added = || members.learners.iter().filter(|id| wanted.voters.contains(id));
+        if !added().all(|id| self.follows(*id)) {
             return None;
         }
-        let added = members.learners.iter().map(|id| (*id, ConfChangeType::AddNode));
-        let removed = members.voters.iter().filter(|id| !wanted.contains(id));
+        let added = added().map(|id| (*id, ConfChangeType::AddNode));
+        let removed = members.voters.iter().filter(|id| !wanted.voters.contains(id));
         let mut joint = change(added.chain(removed.map(|id| (*id, ConfChangeType::RemoveNode))));
         joint.set_transition(ConfChangeTransition::Explicit);
         (!joint.changes.is_empty()).then_some(joint)

@@ -11,9 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::open::{self, Opened};
 use super::{Command, Machine, Surroundings, Ticket};
 use crate::disk::{Done, Job, Slot, Writer};
+use crate::metadata;
 use crate::partition::{NOBODY, Partition, State};
 use crate::peers::{self, Alive, Links, Observation, Peers, Wanted};
-use crate::replica::{Answer, Applied, Effects, Event, ReadRequest, Replica};
+use crate::replica::{Answer, Applied, Effects, Event, ReadRequest, Replica, Wanted as Members};
 
 /// How often a leader tells a replica that it has to be seeded.
 const TELL_LACKING_EVERY: Duration = Duration::from_millis(500);
@@ -256,6 +257,7 @@ impl Owned {
             running.unsaved_bytes += write.frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
             hands.writer.send(Job::Write { slot, write, now_ms });
         }
+        let mut save = false;
         for applied in self.effects.applied.drain(..) {
             match applied {
                 Applied::Trim { offset } => {
@@ -264,6 +266,8 @@ impl Owned {
                 }
                 Applied::Membership { index, members } => {
                     hands.writer.send(Job::Membership { slot, index, members });
+                    // Of the metadata nobody else says which change is decided.
+                    save = running.machine.is_some();
                 }
                 Applied::Records { index, batch } => {
                     if let Some(machine) = &mut running.machine {
@@ -281,6 +285,9 @@ impl Owned {
         running.show(&self.partition, &hands.around.peers);
         for (ticket, answer) in self.effects.answers.drain(..) {
             ticket.answer(answer);
+        }
+        if save {
+            self.save_checkpoint(slot, hands.writer, None);
         }
         self.checkpoint_if_due(slot, hands.writer, hands.around);
     }
@@ -386,13 +393,15 @@ impl Running {
 
     /// Goes on towards the members that the group should have, or tells that it has them.
     fn steer(&mut self, partition: &Partition, effects: &mut Effects<Ticket>, around: &Surroundings) {
-        let wanted: Vec<u64> = partition.placement().replicas.iter().map(|replica| replica.id).collect();
+        let placement = partition.placement();
+        let ids = |replicas: &[metadata::Replica]| replicas.iter().map(|replica| replica.id).collect();
+        let wanted = Members { voters: ids(&placement.replicas), learners: ids(&placement.observers) };
         let Some(decided) = self.replica.has_members(&wanted) else {
             return self.replica.step(Event::Members { wanted }, effects);
         };
         if self.told_members.is_none_or(|at| at.elapsed() >= TELL_MEMBERS_EVERY) {
             self.told_members = Some(Instant::now());
-            (around.tell_members)(partition.group, wanted, decided);
+            (around.tell_members)(partition.group, placement.wanted_ids(), decided);
         }
     }
 

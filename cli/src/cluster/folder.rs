@@ -73,6 +73,17 @@ impl Cluster {
         self.state.nodes.iter().find(|node| node.id == id).ok_or_else(|| Error::NotFound(known()))
     }
 
+    /// Has more nodes, which join when they are started. One that was alone has no port for others yet.
+    pub(crate) fn grow(&mut self, count: usize) -> Result<()> {
+        let nodes = &mut self.state.nodes;
+        let Some(first) = nodes.first() else { return Ok(()) };
+        if nodes.len() == 1 && first.process(&self.folder).is_some() {
+            return Err(Error::Usage("--nodes: a node that is alone is stopped first: `leat cluster down`".to_owned()));
+        }
+        nodes.extend(Node::all(ports::more(first.ports.kafka, nodes.len(), count)?, nodes.len()));
+        Ok(())
+    }
+
     /// Starts a node, and takes note of its pid at once.
     pub(crate) fn start(&mut self, id: u32) -> Result<()> {
         let pid = self.node(id)?.start(&self.folder, &self.state)?;
@@ -105,7 +116,7 @@ impl State {
         let read = File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut random));
         read.map_err(|error| Error::file("/dev/urandom", &error))?;
         let secret = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(State { secret, sets: Vec::new(), nodes: Node::all(ports) })
+        Ok(State { secret, sets: Vec::new(), nodes: Node::all(ports, 0) })
     }
 }
 

@@ -31,8 +31,10 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn all(ports: Vec<Ports>) -> Vec<Node> {
-        (1..).zip(ports).map(|(id, ports)| Node { id, ports, pid: None }).collect()
+    /// Nodes with these ports, numbered after those that there are.
+    pub(crate) fn all(ports: Vec<Ports>, after: usize) -> Vec<Node> {
+        let first = u32::try_from(after).unwrap_or(u32::MAX).saturating_add(1);
+        (first..).zip(ports).map(|(id, ports)| Node { id, ports, pid: None }).collect()
     }
 
     pub(crate) fn bootstrap(&self) -> String {

@@ -39,6 +39,17 @@ pub(crate) fn choose(nodes: usize, base: Option<u16>) -> Result<Vec<Ports>> {
     free.ok_or_else(|| Error::Failed("no free ports were found; name a --base-port".to_owned()))
 }
 
+/// Ports for nodes that join others, which have those from `base` on.
+pub(crate) fn more(base: u16, have: usize, nodes: usize) -> Result<Vec<Ports>> {
+    let all =
+        from(base, nodes).ok_or_else(|| Error::Usage(format!("--nodes {nodes}: too many for ports from {base} on")))?;
+    let more = all[have.min(all.len())..].to_vec();
+    match taken(&more) {
+        Some(port) => Err(Error::Failed(format!("port {port}, which a new node would have, is in use"))),
+        None => Ok(more),
+    }
+}
+
 fn from(base: u16, nodes: usize) -> Option<Vec<Ports>> {
     let nodes = u16::try_from(nodes).ok().filter(|nodes| *nodes <= STRIDE)?;
     base.checked_add(2 * STRIDE + nodes)?;

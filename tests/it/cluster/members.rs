@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leat_client::NewTopic;
+use leat_client::{Consumer, NewTopic, TopicPartition};
 use leat_protocol::ErrorCode;
 use leat_protocol::messages::{ListPartitionReassignmentsRequest, OngoingPartitionReassignment};
 
@@ -170,4 +170,62 @@ async fn a_preferred_leader_is_elected_when_asked_for() {
     let asked = elect(&mut connect(&cluster, other), 0, "elected", &[0]);
     assert!([ErrorCode::NONE, ErrorCode::ELECTION_NOT_NEEDED].contains(&asked[0]), "{asked:?}");
     assert_eq!(leader(&cluster.address(other), "elected", 0, None).await, preferred);
+}
+
+/// The partition of a group's offsets goes to another broker, and comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_goes_on_where_its_offsets_go() {
+    if skip_unless_leat("a_group_goes_on_where_its_offsets_go") {
+        return;
+    }
+    let cluster = Cluster::start(3, &["offsets.topic.num.partitions=1"]);
+    create(&cluster, "read", 1).await;
+    let load = Load::start(&cluster.bootstrap(), "read", 0).await;
+    let builder = Consumer::builder().bootstrap(cluster.bootstrap()).group_id("readers".to_owned());
+    let builder = builder.set("auto.offset.reset", "earliest").unwrap().enable_auto_commit(false);
+    let consumer = builder.set("retry.backoff.ms", "20").unwrap().build().await.unwrap();
+    consumer.subscribe(&["read"]).await.unwrap();
+    let partition = TopicPartition::new("read", 0);
+    let mut next = 0;
+    for node in [1, 2, 1, 3] {
+        let upto = next + 50;
+        while next < upto {
+            for record in consumer.poll(Duration::from_secs(30)).await.unwrap() {
+                assert_eq!(record.offset, next, "each record once, in order");
+                next += 1;
+            }
+        }
+        consumer.commit().await.unwrap();
+        move_to(&cluster, 2, "__consumer_offsets", &[node]).await;
+        let committed = consumer.committed(std::slice::from_ref(&partition)).await.unwrap();
+        assert_eq!(committed[&partition].offset, next);
+    }
+    consumer.close().await;
+    load.stop().await.no_error();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_of_one_grows_to_five_and_outlives_its_founder() {
+    if skip_unless_leat("a_cluster_of_one_grows_to_five_and_outlives_its_founder") {
+        return;
+    }
+    let mut cluster = Cluster::start(1, &[]);
+    placed(&cluster, "first", &[1]).await;
+    let load = Load::start(&cluster.bootstrap(), "first", 0).await;
+    for node in 2..=5 {
+        assert_eq!(cluster.add(), node);
+    }
+    move_to(&cluster, 5, "first", &[4, 5, 2]).await;
+    wait_until("the folder goes", || !holds(&cluster, 1, "first")).await;
+    // The metadata is on five by now: the founder's end changes nothing.
+    cluster.kill(1);
+    eprintln!("killed 1");
+    create(&cluster, "later", 4).await;
+    eprintln!("created");
+    (2..=5).for_each(|node| cluster.kill(node));
+    cluster.restart_all();
+    in_sync(&cluster.address(3), "first", 0).await;
+    let told = load.stop().await;
+    told.no_error();
+    told.check(&cluster.address(2)).await;
 }

@@ -67,6 +67,15 @@ impl Cluster {
         format!("127.0.0.1:{}", self.peers[node - 1])
     }
 
+    /// Starts one more broker, which the others were not told of.
+    pub(crate) fn add(&mut self) -> usize {
+        self.listen.push(free_port());
+        self.peers.push(free_port());
+        self.brokers.push(None);
+        self.restart(self.brokers.len());
+        self.brokers.len()
+    }
+
     fn spawn(&self, node: usize) -> Process {
         let own = self.settings(node);
         let sets: Vec<&str> = own.iter().map(String::as_str).collect();

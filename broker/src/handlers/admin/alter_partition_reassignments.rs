@@ -9,7 +9,7 @@ use leat_protocol::messages::{
 use leat_protocol::{ErrorCode, Str};
 
 use super::place::Problem;
-use super::{Finish, Plan};
+use super::{Finish, PARTITIONS_NAMED_MAX, Plan};
 use crate::metadata::record::{Kind, PartitionReassigned, Placement};
 use crate::metadata::{Image, Partition, Topic};
 
@@ -27,6 +27,13 @@ pub(crate) fn plan(
     image: &Image,
     request: &AlterPartitionReassignmentsRequest,
 ) -> Plan<AlterPartitionReassignmentsResponse> {
+    if request.topics.iter().map(|topic| topic.partitions.len()).sum::<usize>() > PARTITIONS_NAMED_MAX {
+        return Plan::new(AlterPartitionReassignmentsResponse {
+            error_code: ErrorCode::INVALID_REQUEST,
+            error_message: Some(format!("One request may name {PARTITIONS_NAMED_MAX} partitions.").into()),
+            ..AlterPartitionReassignmentsResponse::default()
+        });
+    }
     let answer = |partition: &ReassignablePartition| ReassignablePartitionResponse {
         partition_index: partition.partition_index,
         ..ReassignablePartitionResponse::default()

@@ -1,11 +1,12 @@
 //! ListPartitionReassignments: which partitions other brokers should hold than do.
 
+use leat_protocol::ErrorCode;
 use leat_protocol::messages::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, OngoingPartitionReassignment,
     OngoingTopicReassignment,
 };
 
-use super::View;
+use super::{PARTITIONS_NAMED_MAX, View};
 use crate::metadata::{Partition, Topic};
 
 /// Answers the request. What is not there, or not on its way, is left out.
@@ -13,6 +14,14 @@ pub(crate) fn respond(
     view: &View<'_>,
     request: &ListPartitionReassignmentsRequest,
 ) -> ListPartitionReassignmentsResponse {
+    let named = request.topics.iter().flatten().map(|topic| topic.partition_indexes.len()).sum::<usize>();
+    if named > PARTITIONS_NAMED_MAX {
+        return ListPartitionReassignmentsResponse {
+            error_code: ErrorCode::INVALID_REQUEST,
+            error_message: Some(format!("One request may name {PARTITIONS_NAMED_MAX} partitions.").into()),
+            ..ListPartitionReassignmentsResponse::default()
+        };
+    }
     let topics = match &request.topics {
         None => view.image.topics().map(|topic| ongoing(topic, 0..topic.partition_count())).collect(),
         Some(asked) => asked

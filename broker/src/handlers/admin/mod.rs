@@ -44,6 +44,9 @@ pub(crate) use view::{Leadership, LogFolder, LogSize, Node, PartitionInfo, View}
 /// Partitions that one request may add, over all its topics. Kafka's bound.
 const PARTITIONS_PER_REQUEST_MAX: i64 = 10_000;
 
+/// Partitions that one request may name where its answer has something for each.
+pub(crate) const PARTITIONS_NAMED_MAX: usize = 100_000;
+
 /// The bits of all operations on a topic (read, write, create, delete, alter, describe, describe and alter configs):
 /// who may do what is not limited yet.
 const TOPIC_OPERATIONS: i32 = 3576;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::super::{Acks, Applied, Effects, Event, Replica, Settings};
+use super::super::{Acks, Applied, Effects, Event, Replica, Settings, Wanted};
 use super::Plant;
 use super::client::{Producer, Token};
 use super::disk::{Disk, readable};
@@ -297,10 +297,10 @@ impl World {
 
     /// A node takes the next step towards the members that are wanted. Once its group has them, the others' disks are wiped.
     fn steer(&mut self, at: usize) -> Result<(), String> {
-        let wanted = self.placement.wanted.clone();
-        self.event(at, Event::Members { wanted })?;
+        let wanted = Wanted { voters: self.placement.wanted.clone(), learners: Vec::new() };
+        self.event(at, Event::Members { wanted: wanted.clone() })?;
         let replica = self.nodes[at].replica.as_ref();
-        let Some(decided) = replica.and_then(|replica| replica.has_members(&self.placement.wanted)) else {
+        let Some(decided) = replica.and_then(|replica| replica.has_members(&wanted)) else {
             return Ok(());
         };
         self.summary.moved += 1;

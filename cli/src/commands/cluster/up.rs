@@ -19,9 +19,10 @@ default.replication.factor is 3 and min.insync.replicas 2 unless --set says othe
 
 Examples:
   leat cluster up
-  leat cluster up --nodes 1 --dir try --base-port 9092 --set num.partitions=4")]
+  leat cluster up --nodes 1 --dir try --base-port 9092 --set num.partitions=4
+  leat cluster up --nodes 5     (two more than before)")]
 pub(crate) struct Args {
-    /// Nodes of a new cluster [default: 3]
+    /// Nodes of a new cluster [default: 3], or how many one that is there grows to
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=99))]
     nodes: Option<u32>,
 
@@ -47,6 +48,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let (mut cluster, is_new) = Cluster::find_or_make(&args.dir.dir, nodes, args.base_port)?;
     if !is_new {
         check(args, &cluster)?;
+        if args.nodes.is_some() {
+            cluster.grow(nodes)?;
+        }
     }
     for (key, value) in &args.set {
         cluster.state.sets.retain(|(known, _)| known != key);
@@ -73,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
 /// A cluster that is there already stays what it is.
 fn check(args: &Args, cluster: &Cluster) -> Result<()> {
     let nodes = &cluster.state.nodes;
-    if args.nodes.is_some_and(|count| count as usize != nodes.len()) {
+    if args.nodes.is_some_and(|count| (count as usize) < nodes.len()) {
         return Err(Error::Usage(format!("--nodes: the cluster in {} has {}", cluster.folder.display(), nodes.len())));
     }
     let base = nodes.first().map(|node| node.ports.kafka);

@@ -108,12 +108,13 @@ impl Shown {
     fn write(&self, out: &mut Out) -> Result<()> {
         let partitions = counted(self.topic.partitions.len() as u64, "partition");
         out.line(format_args!("{}  id {}  {partitions}\n", self.topic.name, self.topic.id))?;
-        let mut table = output::list(&["partition", "leader", "replicas", "in sync", "earliest", "latest"]);
+        let mut table = output::list(&["partition", "leader", "epoch", "replicas", "in sync", "earliest", "latest"]);
         for (there, offsets) in self.topic.partitions.iter().zip(&self.offsets) {
             let shown = |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
             table.add_row(vec![
                 number(there.partition),
                 number(shown(there.leader.map(i64::from))),
+                number(shown(there.leader.map(|_| i64::from(there.leader_epoch)))),
                 Cell::new(brokers(&there.replicas)),
                 Cell::new(brokers(&there.in_sync)),
                 number(shown(offsets.map(|(start, _)| start))),
