@@ -81,8 +81,8 @@ impl Partition {
         self.replicas.iter().chain(&self.observers).map(|replica| replica.id).collect()
     }
 
-    /// The group has one more replica, on a broker that is new. Of the metadata there are at most five voters, and an odd number: an
-    /// even one bears no more losses.
+    /// The group has one more replica, on a broker that is new. Of the metadata there are at most five voters, and an odd
+    /// number: an even one bears no more losses.
     pub(super) fn join(&mut self, replica: Replica) {
         self.observers.push(replica);
         let all = self.replicas.len() + self.observers.len();

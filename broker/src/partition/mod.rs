@@ -68,8 +68,8 @@ pub(crate) struct Partition {
     placement: ArcSwap<metadata::Partition>,
     /// Whether other replicas should hold it than do.
     changing: AtomicBool,
-    /// Replicas that were heard of and that the placement does not know: a new node hears of the metadata's leader before it has
-    /// learned from it who that is.
+    /// Replicas that were heard of and that the placement does not know: a new node hears of the metadata's leader before
+    /// it has learned from it who that is.
     strangers: Mutex<BTreeMap<u64, i32>>,
     /// The shard that owns the replica.
     pub(crate) shard: usize,
