@@ -1,22 +1,26 @@
-//! Windowed aggregation inside the broker. This crate holds its plan until its code comes; there is nothing to call yet.
+//! Windowed aggregation inside the broker: SQL that runs where the data is.
 //!
-//! A pipeline is SQL that the broker runs where the data is. Window state is a pure function of the log: every replica of
-//! a partition computes the same state from the same entries, so a failover restores nothing, and results are the same
-//! bytes on every replica and after every crash.
+//! Window state is a pure function of the log: every replica of a partition computes the same state from the same
+//! entries, so a failover restores nothing, and results are the same bytes on every replica and after every crash.
+//! This crate does no I/O, reads no clock and draws no random number.
 //!
 //! ```text
-//!   SQL -> plan -> operator          apply(entry) -> state change + emissions
-//!                     |
-//!     rows -> slices (panes shared by overlapping windows) -> closed windows -> numbered emissions -> output topic
+//!   SQL -> plan -> stages          apply(entry) -> state change + emissions
+//!                    |
+//!     rows -> slices (panes shared by overlapping windows) -> partials -> merge -> closed windows -> output topic
 //! ```
-//!
-//! What is reserved for it already, so that its coming changes no format:
-//!
-//! - the log's control frames `tick`, `advance`, `pipeline`, `base` (`leat_protocol::records::entry::EntryKind`): time moves
-//!   only by what the log holds, and a pipeline begins, pauses and ends at an entry of its source;
-//! - a partition's retention can be held back by the newest base;
-//! - one trait from a log to a state (`shard::Machine` of the broker), which the metadata uses today.
-//!
-//! It will do no I/O, read no clock and draw no random number.
 
 #![forbid(unsafe_code)]
+
+mod aggregate;
+mod codec;
+pub mod compile;
+pub mod expr;
+pub mod format;
+mod partition;
+pub mod plan;
+pub mod sql;
+pub mod stage;
+pub mod time;
+pub mod value;
+mod window;

@@ -38,6 +38,7 @@ pub mod header;
 pub mod table;
 pub mod consumer_protocol;
 pub mod messages;
+pub mod partitioner;
 pub mod records;
 pub mod wire;
 

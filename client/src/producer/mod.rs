@@ -222,7 +222,7 @@ fn timestamp(record: &ProducerRecord) -> i64 {
 /// assert_eq!(leat_client::partition_for_key(b"foobar", 8), 6);
 /// ```
 pub fn partition_for_key(key: &[u8], partitions: usize) -> usize {
-    partitioner::for_key(key, partitions.max(1))
+    leat_protocol::partitioner::for_key(key, partitions.max(1))
 }
 
 impl ProducerRecord {

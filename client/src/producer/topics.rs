@@ -104,7 +104,7 @@ impl Topics {
                 Some(index)
             }
             (None, Some(key)) if !sender.config.partitioner_ignore_keys && count > 0 => {
-                Some(partitioner::for_key(key, count))
+                Some(leat_protocol::partitioner::for_key(key, count))
             }
             _ => None,
         };

@@ -8,7 +8,11 @@
 //! A length of -1 is null; a header's key is never null. This is the hot path of a produce: no allocation, and each byte
 //! of a key or value is skipped, not read.
 
+use bytes::Bytes;
+
+use super::Header;
 use super::varint::Cursor;
+use crate::Str;
 
 /// A record's parts, borrowed.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +59,14 @@ pub struct HeaderRef<'a> {
     pub key: &'a [u8],
     /// Its value.
     pub value: Option<&'a [u8]>,
+}
+
+impl HeaderRef<'_> {
+    /// The same with memory of its own. A name that is not UTF-8 is changed where it is not.
+    pub fn to_header(&self) -> Header {
+        let key = Str::from(String::from_utf8_lossy(self.key).into_owned());
+        Header { key, value: self.value.map(Bytes::copy_from_slice) }
+    }
 }
 
 /// The headers of one record, already checked.

@@ -49,6 +49,11 @@ impl LogReader {
         Ok(frames)
     }
 
+    /// The last entry before `index` that is a control frame. Looks at indexes only.
+    pub fn control_before(&self, index: u64) -> Result<Option<u64>> {
+        self.look(|view| control_before_in(view, index))
+    }
+
     /// The header of one entry.
     pub fn entry_header(&self, index: u64) -> Result<BatchHeader> {
         self.look(|view| self.entry_header_in(view, index))
@@ -69,6 +74,23 @@ impl LogReader {
         let path = opened.segment.path(Part::Log);
         scan::header_at(&*opened.files.log, position).map_err(|e| Error::io("read", &path, e))
     }
+}
+
+fn control_before_in(view: &View, index: u64) -> Result<Option<u64>> {
+    for segment in view.segments.iter().rev() {
+        let first = segment.header()?.first_index;
+        if first >= index {
+            continue;
+        }
+        let opened = Opened::new(segment)?;
+        let entries = segment.entries(&opened.files, &opened.extent)?;
+        let count = (index - first).min(opened.extent.entries as u64);
+        let found = (0..count).rev().find(|&n| index::entry_at(&entries, n as usize).1);
+        if let Some(n) = found {
+            return Ok((first + n >= view.first_index).then_some(first + n));
+        }
+    }
+    Ok(None)
 }
 
 /// What a segment gave.

@@ -1,0 +1,128 @@
+//! The streams and tables that statements have defined.
+
+use crate::expr::Expr;
+use crate::plan::{self, Format, Start, Timestamps};
+use crate::sql::Name;
+use crate::value::Type;
+use std::collections::BTreeMap;
+
+/// Whose rules a statement follows where the dialects differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// ksqlDB's.
+    Ksql,
+    /// Flink's: sources made with `'connector'`.
+    Flink,
+}
+
+/// What a definition is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Every record is a row.
+    Stream,
+    /// A record is the newest row of its key.
+    Table,
+}
+
+/// Where reading of a source ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Nowhere.
+    None,
+    /// At the end that the log had when reading began.
+    Latest,
+}
+
+/// A stream or table: a topic with columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    /// Its name, as written.
+    pub name: String,
+    /// Stream or table.
+    pub kind: SourceKind,
+    /// Whose rules queries over it follow.
+    pub dialect: Dialect,
+    /// Its topic.
+    pub topic: String,
+    /// Partitions that the topic is made with, where they are stated.
+    pub partitions: Option<i32>,
+    /// Replicas that the topic is made with, where they are stated.
+    pub replicas: Option<i16>,
+    /// How keys are written.
+    pub key_format: Format,
+    /// How values are written.
+    pub value_format: Format,
+    /// Its columns: those of the key, then those of the value, then others; without the record's own (`ROWTIME`).
+    pub columns: Vec<DefinitionColumn>,
+    /// The event time over [`Definition::columns`] followed by the pseudo columns; `None` is the record's timestamp.
+    pub event_time: Option<Expr>,
+    /// The column that `WATERMARK FOR` names.
+    pub time_column: Option<usize>,
+    /// Allowed disorder in milliseconds.
+    pub disorder_ms: i64,
+    /// A partition is quiet after so many milliseconds; `None` is never.
+    pub idle_ms: Option<i64>,
+    /// A row further ahead of the wall clock is rejected; `None` is never.
+    pub future_ms: Option<i64>,
+    /// How a timestamp is written in text.
+    pub timestamps: Timestamps,
+    /// Where reading begins, if the definition says it.
+    pub start: Option<Start>,
+    /// Where reading ends.
+    pub bound: Bound,
+    /// Its key holds a window.
+    pub windowed: bool,
+    /// A pipeline makes it: its state can be asked by a pull query.
+    pub materialized: bool,
+}
+
+/// A column of a definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DefinitionColumn {
+    /// Its name, as written.
+    pub name: String,
+    /// Its type.
+    pub of: Type,
+    /// Where it is in the record.
+    pub from: plan::From,
+    /// Computed from the columns before it instead (`name AS expression`).
+    pub computed: Option<Expr>,
+}
+
+/// The streams and tables that there are, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    definitions: BTreeMap<String, Definition>,
+}
+
+impl Catalog {
+    /// An empty one.
+    pub fn new() -> Catalog {
+        Catalog::default()
+    }
+
+    /// Adds a definition, in place of one of the same name.
+    pub fn put(&mut self, definition: Definition) {
+        self.definitions.insert(definition.name.clone(), definition);
+    }
+
+    /// Takes a definition out, by its exact name.
+    pub fn remove(&mut self, name: &str) -> Option<Definition> {
+        self.definitions.remove(name)
+    }
+
+    /// A definition by its exact name.
+    pub fn get(&self, name: &str) -> Option<&Definition> {
+        self.definitions.get(name)
+    }
+
+    /// A definition by its name in a statement: exactly, else without case where it is not quoted.
+    pub fn find(&self, name: &Name) -> Option<&Definition> {
+        self.get(&name.text).or_else(|| self.definitions.values().find(|other| name.matches(&other.name)))
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Definition> {
+        self.definitions.values()
+    }
+}

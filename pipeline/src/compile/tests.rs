@@ -1,0 +1,434 @@
+use super::*;
+use crate::expr::{function, to_text};
+use crate::plan::{Body, Column, Emit, Format, From as Place, Function, Start, Window};
+use crate::sql::{Error, parse};
+use crate::value::Value;
+
+/// Compiles a script; definitions that it makes can be used by what follows.
+fn script(text: &str) -> Result<Vec<Compiled>, Error> {
+    let (mut catalog, mut session) = (Catalog::new(), Session::default());
+    let mut all = Vec::new();
+    for statement in parse(text)? {
+        let compiled = compile(&statement, &catalog, &session)?;
+        assert_eq!(compile(&statement, &catalog, &session).as_ref(), Ok(&compiled), "the same each time");
+        match &compiled.action {
+            Action::Define { definition, .. } | Action::Create { definition, .. } => catalog.put(definition.clone()),
+            Action::Set { name, value } => session.set(name, value.as_deref()),
+            _ => {}
+        }
+        all.push(compiled);
+    }
+    Ok(all)
+}
+
+fn last(text: &str) -> Compiled {
+    script(text).unwrap_or_else(|error| panic!("{}", error.render())).pop().unwrap()
+}
+
+fn plan(text: &str) -> Plan {
+    match last(text).action {
+        Action::Create { plan, .. } | Action::Push { plan, .. } | Action::Insert { plan, .. } => *plan,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn message(text: &str) -> String {
+    script(text).unwrap_err().to_string()
+}
+
+const VIEWS: &str = "CREATE STREAM page_views (viewtime BIGINT, userid VARCHAR, pageid VARCHAR)
+    WITH (kafka_topic='page_views', value_format='JSON');";
+const COUNTS: &str = "CREATE TABLE page_view_counts AS SELECT pageid, COUNT(*) AS view_count FROM page_views
+    WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY pageid EMIT CHANGES;";
+const ORDERS: &str = "CREATE TABLE orders (order_id STRING, product STRING, amount DOUBLE, order_time TIMESTAMP(3),
+    WATERMARK FOR order_time AS order_time - INTERVAL '5' SECOND) WITH ('connector' = 'kafka', 'topic' = 'orders',
+    'properties.bootstrap.servers' = 'localhost:9092', 'properties.group.id' = 'order_consumer', 'format' = 'json',
+    'scan.startup.mode' = 'earliest-offset');";
+
+fn names(fields: &[Field]) -> Vec<(&str, Type)> {
+    fields.iter().map(|field| (field.name.as_str(), field.of.clone())).collect()
+}
+
+#[test]
+fn the_first_statement_means_what_it_says() {
+    let compiled = last(&format!("{VIEWS}{COUNTS}"));
+    let Action::Create { plan, definition, .. } = compiled.action else { panic!() };
+    let column = Column { name: "pageid".into(), of: Type::String, from: Place::Value(2) };
+    assert_eq!(plan.source.columns, [column], "only what is used");
+    assert_eq!((&plan.source.event_time, plan.source.disorder_ms, &plan.source.start), (&None, 0, &Start::Earliest));
+    let Body::Aggregate(aggregate) = &plan.body else { panic!() };
+    assert_eq!(aggregate.window, Window::Hopping { size_ms: 60_000, advance_ms: 60_000, offset_ms: 0 });
+    assert_eq!((aggregate.grace_ms, aggregate.emit), (86_400_000, Emit::Changes));
+    let key = [("pageid", Type::String), ("window_start", Type::BigInt), ("window_end", Type::BigInt)];
+    assert_eq!(names(&aggregate.key), key);
+    assert_eq!(names(&aggregate.value), [("view_count", Type::BigInt)]);
+    assert_eq!((plan.output.topic.as_str(), plan.output.is_table), ("page_view_counts", true));
+    assert_eq!((definition.columns.len(), definition.windowed, definition.materialized), (4, true, true));
+    assert!(compiled.notices[0].contains("EARLIEST"), "{:?}", compiled.notices);
+}
+
+#[test]
+fn the_second_statement_means_what_it_says() {
+    let compiled = last(&format!(
+        "{ORDERS} SELECT window_start, window_end, product, SUM(amount) as total_amount, COUNT(*) as order_count
+         FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(order_time), INTERVAL '1' HOURS))
+         GROUP BY window_start, window_end, product"
+    ));
+    let Action::Push { plan, columns, .. } = compiled.action else { panic!() };
+    let used: Vec<&str> = plan.source.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(used, ["product", "amount", "order_time"]);
+    assert_eq!((&plan.source.event_time, plan.source.disorder_ms), (&Some(Expr::Column(2)), 5_000));
+    let Body::Aggregate(aggregate) = &plan.body else { panic!() };
+    assert_eq!((aggregate.grace_ms, aggregate.emit), (0, Emit::Final));
+    let key = [("product", Type::String), ("window_start", Type::Timestamp), ("window_end", Type::Timestamp)];
+    assert_eq!(names(&aggregate.key), key);
+    assert_eq!(names(&aggregate.value), [("total_amount", Type::Double), ("order_count", Type::BigInt)]);
+    let places: Vec<_> = columns.iter().map(|column| column.place).collect();
+    use ResultPlace::{Key, Value};
+    assert_eq!(places, [Key(1), Key(2), Key(0), Value(0), Value(1)]);
+    let notices = script(ORDERS).unwrap().pop().unwrap().notices;
+    assert_eq!(notices, ["Options that need nothing here: properties.bootstrap.servers, properties.group.id."]);
+}
+
+#[test]
+fn aggregates_filters_and_having_are_over_the_right_rows() {
+    let plan = plan(&format!(
+        "{VIEWS} CREATE TABLE t AS SELECT LCASE(pageid) AS page, COUNT(*) FILTER (WHERE viewtime > 5) AS late,
+            SUM(viewtime) / COUNT(*) AS mean, TOPK(viewtime, 3) AS top, COUNT(DISTINCT userid) AS users
+         FROM page_views v WHERE v.userid <> 'bot' WINDOW SESSION (30 MINUTES, GRACE PERIOD 0 SECONDS)
+         GROUP BY LCASE(pageid) HAVING COUNT(*) > 1 EMIT FINAL"
+    ));
+    let Body::Aggregate(aggregate) = &plan.body else { panic!() };
+    let functions: Vec<Function> = aggregate.calls.iter().map(|call| call.function).collect();
+    let expected = [Function::Count, Function::Sum, Function::Count, Function::TopK { k: 3 }, Function::CountDistinct];
+    assert_eq!(functions, expected);
+    assert!(aggregate.calls[0].filter.is_some() && aggregate.calls[2].filter.is_none());
+    assert_eq!((&aggregate.window, aggregate.grace_ms), (&Window::Session { gap_ms: 1_800_000 }, 0));
+    assert_eq!(names(&aggregate.keys), [("key_0", Type::String)]);
+    assert_eq!(aggregate.key[0].name, "page");
+    assert_eq!(plan.source.columns.len(), 3);
+    let group_row = [Value::Null, 0.into_value(), 0.into_value(), 0.into_value(), 9.into_value(), 2.into_value()];
+    assert_eq!(aggregate.having.as_ref().unwrap().is_true(&group_row), Ok(true));
+}
+
+trait IntoValue {
+    fn into_value(self) -> Value;
+}
+
+impl IntoValue for i64 {
+    fn into_value(self) -> Value {
+        Value::Int(self)
+    }
+}
+
+#[test]
+fn a_sessions_end_is_its_last_row_in_ksqldbs_dialect_and_a_gap_later_in_flinks() {
+    let ends = |text: &str| {
+        let plan = plan(text);
+        let Body::Aggregate(aggregate) = &plan.body else { panic!() };
+        let row = [Value::Null, Value::Int(1_000), Value::Int(61_000), Value::Int(1)];
+        let end = aggregate.key.iter().find(|field| field.name == "window_end").unwrap();
+        let shown = aggregate.value.iter().map(|field| field.expr.eval(&row).unwrap().into_owned());
+        (end.expr.eval(&row).unwrap().into_owned(), shown.collect::<Vec<_>>())
+    };
+    let ksql = ends(&format!(
+        "{VIEWS} CREATE TABLE t AS SELECT pageid, WINDOWSTART, WINDOWEND, WINDOWEND - WINDOWSTART AS duration, COUNT(*) AS n
+         FROM page_views WINDOW SESSION (1 MINUTE) GROUP BY pageid;"
+    ));
+    assert_eq!(
+        ksql,
+        (Value::Int(1_000), vec![Value::Int(0), Value::Int(1)]),
+        "bounds that are named are in the key alone"
+    );
+    let flink = ends(&format!(
+        "{ORDERS} SELECT window_start, window_end, product, window_time, COUNT(*) AS n
+         FROM TABLE(SESSION(TABLE orders PARTITION BY product, DESCRIPTOR(order_time), INTERVAL '1' MINUTE))
+         GROUP BY window_start, window_end, product"
+    ));
+    assert_eq!(flink, (Value::Int(61_000), vec![Value::Int(60_999), Value::Int(1)]));
+}
+
+#[test]
+fn streams_are_projected_and_taken_apart() {
+    let body = |text: &str| plan(&format!("{VIEWS}{text}"));
+    let words = body(
+        "CREATE STREAM words AS SELECT EXPLODE(SPLIT(pageid, ' ')) AS word, userid FROM page_views PARTITION BY userid;
+         CREATE TABLE counts AS SELECT word, COUNT(*) AS n FROM words GROUP BY word;",
+    );
+    let Body::Aggregate(counts) = &words.body else { panic!() };
+    assert_eq!((&counts.window, counts.emit), (&Window::None, Emit::Changes));
+    let plan = body(
+        "CREATE STREAM words AS SELECT EXPLODE(SPLIT(pageid, ' ')) AS word, userid FROM page_views PARTITION BY userid",
+    );
+    let Body::Project { key, value } = &plan.body else { panic!() };
+    assert_eq!((names(key), names(value)), (vec![("userid", Type::String)], vec![("word", Type::String)]));
+    assert!(plan.explode.is_some() && value[0].expr == Expr::Column(2), "the element is behind the columns");
+    assert_eq!(plan.output.key_format, Format::Kafka);
+    let unnest = body(
+        "SELECT word, COUNT(*) FROM page_views CROSS JOIN UNNEST(SPLIT(pageid, ' ')) AS t (word) GROUP BY word EMIT CHANGES",
+    );
+    assert!(unnest.explode.is_some());
+    let insert = body(
+        "CREATE STREAM o (a BIGINT, b STRING) WITH (kafka_topic='o'); INSERT INTO o SELECT userid AS b, viewtime AS a FROM page_views",
+    );
+    let Body::Project { value, .. } = &insert.body else { panic!() };
+    assert_eq!(names(value), [("a", Type::BigInt), ("b", Type::String)]);
+}
+
+#[test]
+fn a_question_to_a_table_knows_its_key_and_range() {
+    let compiled = last(&format!(
+        "{VIEWS}{COUNTS} SELECT view_count FROM page_view_counts WHERE pageid = 'a'
+         AND windowstart >= '2026-01-01T00:00:00' AND window_start < 5 AT LEAST OFFSET 0:7"
+    ));
+    let Action::Pull(pull) = compiled.action else { panic!() };
+    assert_eq!(pull.key, [(0, Value::string("a"))]);
+    assert_eq!((pull.start_from, pull.start_before), (Some(1_767_225_600_000), Some(5)));
+    assert_eq!(pull.at_least, [(0, 7)]);
+}
+
+#[test]
+fn rows_are_inserted_as_records() {
+    let compiled = last(
+        "CREATE STREAM s (k STRING KEY, a BIGINT, b DOUBLE, t TIMESTAMP) WITH (kafka_topic='s', partitions=2);
+         INSERT INTO s (k, a, b, ROWTIME) VALUES ('x', 1 + 1, 2, 99), (NULL, NULL, 0.5, 7);",
+    );
+    let Action::InsertValues { records, partitions, .. } = compiled.action else { panic!() };
+    assert_eq!(partitions, Some(2));
+    assert_eq!((records[0].key.as_deref(), records[1].key.as_deref()), (Some(&b"x"[..]), None));
+    assert_eq!(records[0].value.as_deref(), Some(&br#"{"a":2,"b":2.0,"t":null}"#[..]));
+    assert_eq!(records[0].timestamp, Some(99));
+}
+
+#[test]
+fn errors_point_and_say_what_would_be_right() {
+    for (text, expected) in [
+        (
+            "SELECT pagid FROM page_views EMIT CHANGES",
+            "line 1, column 8: there is no column 'pagid'; did you mean 'pageid'?",
+        ),
+        (
+            "SELECT * FROM page_view EMIT CHANGES",
+            "line 1, column 15: there is no stream or table 'page_view'; did you mean 'page_views'?",
+        ),
+        (
+            "SELECT * FROM page_views",
+            "line 1, column 15: 'page_views' is a stream, which has no end; expected EMIT CHANGES at the end",
+        ),
+        (
+            "SELECT userid, COUNT(*) FROM page_views GROUP BY pageid EMIT CHANGES",
+            "line 1, column 8: 'userid' is neither grouped by nor within an aggregate; expected 'userid' in GROUP BY, or an aggregate of it",
+        ),
+        (
+            "SELECT NOW() FROM page_views EMIT CHANGES",
+            "line 1, column 8: NOW is not the same on every replica and at every replay, so a pipeline can't have it; expected a column of the row, like ROWTIME",
+        ),
+        (
+            "SELECT UPER(userid) FROM page_views EMIT CHANGES",
+            "line 1, column 8: there is no function 'UPER'; did you mean 'UPPER'?",
+        ),
+        (
+            "SELECT userid + 1 FROM page_views EMIT CHANGES",
+            "line 1, column 8: STRING and INTEGER can't be calculated with; expected numbers",
+        ),
+        (
+            "SELECT SUM(userid) FROM page_views EMIT CHANGES",
+            "line 1, column 8: SUM of a STRING is not defined; expected a number",
+        ),
+        (
+            "SELECT SUM(viewtime) OVER (PARTITION BY userid) FROM page_views EMIT CHANGES",
+            "line 1, column 8: OVER is not supported yet",
+        ),
+        (
+            "CREATE STREAM s (a INT) WITH (kafka_topik='s')",
+            "line 1, column 31: there is no option 'kafka_topik'; did you mean 'kafka_topic'?",
+        ),
+        (
+            "SET 'auto.offset.reste' = 'latest'",
+            "line 1, column 5: there is no setting 'auto.offset.reste'; did you mean 'auto.offset.reset'?",
+        ),
+        (
+            "CREATE STREAM page_views (a INT) WITH (kafka_topic='s')",
+            "line 1, column 15: 'page_views' is there already; expected another name, OR REPLACE or IF NOT EXISTS",
+        ),
+        (
+            "SELECT REGEXP_LIKE(userid, '(') FROM page_views EMIT CHANGES",
+            "line 1, column 8: not a regular expression: regex parse error:\n    (\n    ^\nerror: unclosed group",
+        ),
+        (
+            "SELECT \"PAGEID\" FROM page_views EMIT CHANGES",
+            "line 1, column 8: there is no column 'PAGEID'; did you mean 'pageid'?",
+        ),
+    ] {
+        let mut catalog = Catalog::new();
+        let views = &parse(VIEWS).unwrap()[0];
+        if let Action::Define { definition, .. } = compile(views, &catalog, &Session::default()).unwrap().action {
+            catalog.put(definition);
+        }
+        let statement = parse(text).unwrap().remove(0);
+        assert_eq!(compile(&statement, &catalog, &Session::default()).unwrap_err().to_string(), expected);
+    }
+    assert!(message(&format!("{VIEWS} SELECT 1/0")).contains("divided by zero"));
+}
+
+#[test]
+fn what_is_a_word_of_sql_elsewhere_may_name_a_column() {
+    for name in [
+        "user",
+        "date",
+        "day",
+        "hour",
+        "second",
+        "time",
+        "timestamp",
+        "at",
+        "position",
+        "session",
+        "value",
+        "key",
+        "type",
+        "level",
+        "status",
+        "name",
+        "count",
+        "row",
+        "rows",
+        "range",
+        "offset",
+        "partition",
+        "table",
+        "stream",
+        "topic",
+        "size",
+        "zone",
+        "left",
+        "right",
+        "first",
+        "last",
+        "start",
+        "end",
+        "index",
+        "path",
+        "line",
+        "point",
+        "location",
+        "language",
+        "role",
+        "version",
+        "data",
+        "text",
+        "year",
+        "month",
+        "host",
+        "source",
+        "target",
+        "message",
+        "map",
+        "array",
+        "struct",
+        "state",
+    ] {
+        let text = format!(
+            "CREATE STREAM s ({name} STRING, n BIGINT) WITH (kafka_topic='s');
+             CREATE TABLE t AS SELECT {name}, COUNT(*) AS c FROM s WHERE {name} <> 'x' AND s.{name} <> 'y'
+             WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY {name};
+             SELECT UCASE({name}) AS u, {name} FROM s EMIT CHANGES;"
+        );
+        script(&text).unwrap_or_else(|error| panic!("{}", error.render()));
+    }
+}
+
+#[test]
+fn names_are_upper_case_where_that_is_asked_for() {
+    let plan = plan(&format!("{VIEWS} SET 'identifier.case' = 'upper'; {COUNTS}"));
+    let Body::Aggregate(aggregate) = &plan.body else { panic!() };
+    assert_eq!((plan.output.topic.as_str(), aggregate.key[0].name.as_str()), ("PAGE_VIEW_COUNTS", "PAGEID"));
+    assert_eq!(aggregate.value[0].name, "VIEW_COUNT");
+    assert_eq!(plan.source.columns[0].name, "pageid");
+}
+
+#[test]
+fn flink_starts_wherever_it_is_told() {
+    let start = |options: &str| {
+        let text =
+            format!("CREATE TABLE o (a INT) WITH ('connector'='kafka', 'topic'='o', 'format'='json', {options})");
+        match last(&text).action {
+            Action::Define { definition, .. } => definition.start.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(start("'scan.startup.mode'='latest-offset'"), Start::Latest);
+    assert_eq!(start("'scan.startup.mode'='group-offsets', 'properties.group.id'='g'"), Start::Group("g".into()));
+    assert_eq!(start("'scan.startup.mode'='timestamp', 'scan.startup.timestamp-millis'='5'"), Start::Timestamp(5));
+    let offsets = "'scan.startup.mode'='specific-offsets', 'scan.startup.specific-offsets'='partition:0,offset:42;partition:1,offset:3'";
+    assert_eq!(start(offsets), Start::Offsets(vec![(0, 42), (1, 3)]));
+}
+
+/// The value of `SELECT` an expression, as text.
+fn value(expr: &str) -> String {
+    match last(&format!("SELECT {expr} AS x")).action {
+        Action::Row { columns, values } => to_text(&values[0], &columns[0].1),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_function_gives_what_its_example_says() {
+    for function in function::all().filter(|function| !function.example.1.is_empty()) {
+        assert_eq!(value(function.example.0), function.example.1, "{}", function.example.0);
+    }
+}
+
+#[test]
+fn deep_expressions_compile_and_run() {
+    assert_eq!(value(&format!("1{}", " + 1".repeat(120))), "121");
+    assert_eq!(value(&format!("TRUE{}", " AND TRUE".repeat(120))), "true");
+    for (open, inner, close) in [
+        ("ABS(", "1", ")"),
+        ("COALESCE(", "1", ", 2)"),
+        ("(1 + ", "1", ")"),
+        ("NOT ", "TRUE", ""),
+        ("CASE WHEN TRUE THEN ", "1", " END"),
+        ("-(", "1", ")"),
+        ("CAST(", "1", " AS INT)"),
+        ("ARRAY[", "1", "]"),
+    ] {
+        for depth in [8, 12, 16, 20, 25, 30, 40, 60, 100] {
+            let nested = format!("SELECT {}{inner}{}", open.repeat(depth), close.repeat(depth));
+            let result = script(&nested);
+            assert!(depth > 8 || result.is_ok(), "{nested}");
+        }
+    }
+}
+
+/// Every fenced example of the documents: scripts compile, and `SELECT expr; -- value` gives that value.
+#[test]
+fn the_examples_of_the_document_hold() {
+    let document = include_str!("../../../docs/sql.md");
+    let blocks: Vec<&str> = document.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(blocks.len() > 10);
+    let of_time = include_str!("../../../docs/time.md").split("```sql\n").skip(1);
+    let of_time = of_time.map(|rest| rest.split("```").next().unwrap());
+    for block in blocks.into_iter().chain(of_time) {
+        if block.contains("; -- ") {
+            for line in block.lines().filter(|line| !line.is_empty()) {
+                let (statement, expected) = line.split_once("; -- ").expect("SELECT expr; -- value");
+                assert_eq!(value(statement.strip_prefix("SELECT ").unwrap()), expected, "{line}");
+            }
+        } else {
+            let with_sources = format!("{VIEWS}{ORDERS}{}", block);
+            let text = if block.contains("CREATE STREAM page_views") || block.contains("CREATE TABLE orders") {
+                block
+            } else {
+                &with_sources
+            };
+            script(text).unwrap_or_else(|error| panic!("{block}\n{}", error.render()));
+        }
+    }
+    for name in function::all().flat_map(|function| function.names).chain(&PATTERN_FUNCTIONS) {
+        assert!(document.contains(&format!("`{name}`")) || *name == "||", "docs/sql.md does not name {name}");
+    }
+    for (name, _) in AGGREGATES {
+        assert!(document.contains(&format!("`{name}`")), "docs/sql.md does not name {name}");
+    }
+}
