@@ -219,3 +219,27 @@ fn topics_and_ids_survive_a_restart() {
     let again = create_topic(&mut process.target.connect(), "kept", 3, &[]);
     assert_eq!(again.error_code, ErrorCode::TOPIC_ALREADY_EXISTS);
 }
+
+#[test]
+fn kill_9_after_all_records_were_deleted_leaves_a_partition_that_serves() {
+    if skip_unless_leat("kill_9_after_all_records_were_deleted_leaves_a_partition_that_serves") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let process = Process::start(&data, &listen, &[]);
+    let mut partition = Partition::with(&process.target, "emptied", &[]);
+    for _ in 0..3 {
+        partition.append(batch(&["one", "two"]));
+        let (topic, end) = (partition.topic.clone(), -1);
+        assert!(crate::topics::delete_records(&mut partition.connection, &topic, end).is_ok());
+    }
+    let topic = partition.topic.clone();
+    process.kill();
+    let process = Process::start(&data, &listen, &[]);
+    let mut partition = Partition { topic, connection: process.target.connect() };
+    let answer = partition.produce(batch(&["three"]));
+    assert_eq!((answer.error_code, answer.base_offset), (ErrorCode::NONE, 6));
+    process.kill();
+}

@@ -53,6 +53,10 @@ enum State {
 }
 
 impl Kept {
+    pub(super) fn group(&self) -> GroupId {
+        self.group
+    }
+
     pub(super) fn new(log: Adopted, group: GroupId, flush: Flush) -> Kept {
         let (log, synced_end_offset) = match log {
             Adopted::Open(log) => {

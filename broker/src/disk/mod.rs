@@ -42,9 +42,11 @@ pub(crate) enum Job {
         write: Write,
         now_ms: i64,
     },
+    /// Segments below the offset go, once a checkpoint is saved: without one, what is left could not be recovered.
     Trim {
         slot: Slot,
         offset: i64,
+        checkpoint: Box<Checkpoint>,
     },
     /// The members from an entry on, for the heads of segments.
     Membership {

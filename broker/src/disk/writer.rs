@@ -30,8 +30,21 @@ pub(crate) struct Writer {
 
 enum Order {
     Job(Job),
-    SyncEnded { slot: Slot, ready: u64, round: SyncRound, result: Result<(), Error> },
-    Deleted { slot: Slot },
+    SyncEnded {
+        slot: Slot,
+        ready: u64,
+        round: SyncRound,
+        result: Result<(), Error>,
+    },
+    /// The checkpoint is saved that a trim waits for.
+    Trim {
+        slot: Slot,
+        group: GroupId,
+        offset: i64,
+    },
+    Deleted {
+        slot: Slot,
+    },
 }
 
 impl Writer {
@@ -126,6 +139,12 @@ impl Loop {
                     }
                     return true;
                 }
+                // The slot may be another log's by now.
+                Order::Trim { slot, group, offset } => {
+                    if self.slot(slot).is_some_and(|kept| kept.group() == group) {
+                        self.trim(slot, offset);
+                    }
+                }
                 Order::Deleted { slot } => (self.report)(Done::Deleted { slot }),
                 Order::Job(job) => self.job(job),
             }
@@ -142,7 +161,12 @@ impl Loop {
         match job {
             Job::Adopt { slot, log, group, flush } => self.adopt(slot, log, group, flush),
             Job::Write { slot, write, now_ms } => self.write(slot, write, now_ms),
-            Job::Trim { slot, offset } => self.trim(slot, offset),
+            Job::Trim { slot, offset, checkpoint } => {
+                let Some(group) = self.slot(slot).map(|kept| kept.group()) else { return };
+                let own = self.own.clone();
+                // The thread may be ending: then the next start does it.
+                self.checkpoint(slot, checkpoint, move || drop(own.send(Order::Trim { slot, group, offset })));
+            }
             Job::Membership { slot, index, members } => {
                 if let Some(log) = self.slot(slot).and_then(Kept::log) {
                     log.set_membership(index, members);
@@ -153,7 +177,12 @@ impl Loop {
                     kept.configure(config, flush);
                 }
             }
-            Job::Checkpoint { slot, checkpoint, saved } => self.checkpoint(slot, checkpoint, saved),
+            Job::Checkpoint { slot, checkpoint, saved } => {
+                self.checkpoint(slot, checkpoint, move || {
+                    // Nobody may wait for it.
+                    let _ = saved.map(|saved| saved.send(()));
+                });
+            }
             Job::Swap { slot, swap, done } => self.swap(slot, *swap, done),
             Job::Delete { slot } => self.leave(slot, Leaving::Deleted),
             Job::Release { slot } => self.leave(slot, Leaving::Released),
@@ -252,7 +281,7 @@ impl Loop {
     }
 
     /// Saves a checkpoint off this thread. It says only what is applied, hence synced.
-    fn checkpoint(&mut self, slot: Slot, checkpoint: Box<Checkpoint>, saved: Option<oneshot::Sender<()>>) {
+    fn checkpoint(&mut self, slot: Slot, checkpoint: Box<Checkpoint>, saved: impl FnOnce() + Send + 'static) {
         let Some(kept) = self.slot(slot) else { return };
         let saver = kept.saver.clone();
         let Some(log) = kept.log() else { return };
@@ -265,8 +294,7 @@ impl Loop {
             match saver.save(&checkpoint, &env, &folder) {
                 Ok(()) => {
                     metrics.checkpoints.inc();
-                    // Nobody may wait for it.
-                    let _ = saved.map(|saved| saved.send(()));
+                    saved();
                 }
                 Err(error) => {
                     tracing::warn!(folder = %folder.display(), %error, "checkpoint not saved; recovery will read further back");
@@ -339,7 +367,7 @@ impl Loop {
         while self.dirty.iter().any(|&slot| self.slots[slot].as_ref().is_some_and(Kept::is_syncing)) {
             match queue.recv() {
                 Ok(Order::SyncEnded { slot, ready, round, result }) => self.sync_ended(slot, ready, round, result),
-                Ok(Order::Job(_) | Order::Deleted { .. }) => {}
+                Ok(Order::Job(_) | Order::Trim { .. } | Order::Deleted { .. }) => {}
                 Err(_) => break,
             }
         }

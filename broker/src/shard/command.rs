@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use leat_protocol::records::BatchHeader;
+use leat_protocol::records::entry::EntryKind;
 use leat_storage::{GroupId, Staged, Swap};
 use raft::eraftpb::Message;
 use tokio::sync::{mpsc, oneshot};
@@ -13,7 +14,7 @@ use crate::disk::{Done, Slot};
 use crate::net::Permit;
 use crate::partition::{Partition, State};
 use crate::peers::Alive;
-use crate::replica::{Acks, Answer, ReadRequest, Replica};
+use crate::replica::{Acks, Answer, ReadRequest, Replica, trim_payload};
 
 /// Who waits for a proposal. Holds the request's share of memory until it is answered.
 #[derive(Debug, Default)]
@@ -47,10 +48,11 @@ pub(crate) enum Command {
         acks: Acks,
         ticket: Ticket,
     },
-    /// Moves the log start on; answered once that is committed and applied.
-    Trim {
+    /// An entry without records; answered once it is committed and applied.
+    Control {
         partition: Arc<Partition>,
-        offset: i64,
+        kind: EntryKind,
+        payload: Bytes,
         ticket: Ticket,
     },
     /// Answered once the partition is open; the sender is dropped where it can't be.
@@ -162,8 +164,13 @@ impl ShardHandle {
 
     /// Moves the log start on.
     pub(crate) async fn trim(&self, partition: &Arc<Partition>, offset: i64) -> Answer {
+        self.control(partition, EntryKind::Trim, trim_payload(offset)).await
+    }
+
+    /// Has an entry without records committed.
+    pub(crate) async fn control(&self, partition: &Arc<Partition>, kind: EntryKind, payload: Bytes) -> Answer {
         let (ticket, answer) = Ticket::new();
-        self.send(Command::Trim { partition: partition.clone(), offset, ticket });
+        self.send(Command::Control { partition: partition.clone(), kind, payload, ticket });
         answer.await.unwrap_or(Answer::NotLeader)
     }
 

@@ -34,7 +34,7 @@ use crate::disk::{Ballots, Done, Job, Pool, Slot, Writer};
 use crate::metrics::Metrics;
 use crate::partition::{Partition, State};
 use crate::peers::{Alive, Links, Peers};
-use crate::replica::{Answer, Event, ReadRequest, trim_payload};
+use crate::replica::{Answer, Event, ReadRequest};
 
 /// Commands taken from the inbox before the replicas they touched are flushed.
 const GATHER_MAX: usize = 512;
@@ -155,8 +155,8 @@ impl Shard {
                     Command::Propose { partition: partition.clone(), batch, header, acks, ticket },
                 );
             }
-            Command::Trim { partition, offset, ticket } => {
-                self.with_open(&partition, Command::Trim { partition: partition.clone(), offset, ticket });
+            Command::Control { partition, kind, payload, ticket } => {
+                self.with_open(&partition, Command::Control { partition: partition.clone(), kind, payload, ticket });
             }
             Command::Open { partition, reply } => {
                 self.with_open(&partition, Command::Open { partition: partition.clone(), reply });
@@ -258,9 +258,8 @@ impl Shard {
             Command::Propose { batch, header, acks, ticket, .. } => {
                 owned.step(Event::Propose { batch, header, acks, token: ticket });
             }
-            Command::Trim { offset, ticket, .. } => {
-                let kind = leat_protocol::records::entry::EntryKind::Trim;
-                owned.step(Event::Control { kind, payload: trim_payload(offset), token: ticket });
+            Command::Control { kind, payload, ticket, .. } => {
+                owned.step(Event::Control { kind, payload, token: ticket });
             }
             Command::Open { reply, .. } => {
                 let _ = reply.send(());
@@ -464,7 +463,7 @@ impl Command {
     /// Tells who waits that this shard can't serve the partition.
     fn refuse(self) {
         match self {
-            Command::Propose { ticket, .. } | Command::Trim { ticket, .. } => ticket.answer(Answer::NotLeader),
+            Command::Propose { ticket, .. } | Command::Control { ticket, .. } => ticket.answer(Answer::NotLeader),
             // Whoever waits sees the partition's state when the sender is dropped.
             _ => {}
         }

@@ -257,13 +257,11 @@ impl Owned {
             running.unsaved_bytes += write.frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
             hands.writer.send(Job::Write { slot, write, now_ms });
         }
+        let mut trim_to = None;
         let mut save = false;
         for applied in self.effects.applied.drain(..) {
             match applied {
-                Applied::Trim { offset } => {
-                    self.partition.set_log_start(offset.max(self.partition.log_start()));
-                    hands.writer.send(Job::Trim { slot, offset });
-                }
+                Applied::Trim { offset } => trim_to = trim_to.max(Some(offset)),
                 Applied::Membership { index, members } => {
                     hands.writer.send(Job::Membership { slot, index, members });
                     // Of the metadata nobody else says which change is decided.
@@ -278,6 +276,12 @@ impl Owned {
         }
         if let Some(machine) = &mut running.machine {
             machine.reach(running.replica.applied());
+        }
+        if let Some(offset) = trim_to {
+            self.partition.set_log_start(offset.max(self.partition.log_start()));
+            (running.saved_applied, running.unsaved_bytes) = (running.replica.applied(), 0);
+            let checkpoint = Box::new(running.checkpoint(&self.partition));
+            hands.writer.send(Job::Trim { slot, offset, checkpoint });
         }
         for request in self.effects.reads.drain(..) {
             read(&self.partition, slot, request, hands);
@@ -326,7 +330,8 @@ impl Owned {
             }
             Done::Synced { ready, .. } => self.step(Event::Synced { ready }),
             Done::Trimmed { log_start_offset, first_index, .. } => {
-                self.partition.set_log_start(log_start_offset);
+                // A later trim may be applied already, and its files not yet gone.
+                self.partition.set_log_start(log_start_offset.max(self.partition.log_start()));
                 self.step(Event::Trimmed { first_index, log_start_offset });
             }
             Done::Full { reason, .. } => {
@@ -412,6 +417,7 @@ impl Running {
         let epoch = replica.leader_epoch();
         let led_here = node == peers.me.node_id;
         partition.advance_high_watermark(replica.high_watermark());
+        partition.advance_applied(replica.applied());
         partition.set_leader(node, epoch, replica.is_settled());
         if !peers.is_clustered() {
             return;
