@@ -32,6 +32,7 @@ use crate::metadata::record::{BrokerRegistered, Endpoint, Kind};
 use crate::net::{self, Accepted, Listening};
 use crate::partition::State;
 use crate::peers::{Membership, Peers};
+use crate::pipelines;
 use crate::retention;
 use crate::server::{Parts, Server};
 use crate::shard::{Command, Shard, Surroundings};
@@ -144,6 +145,8 @@ impl Broker {
             let stop = broker.server.stopping.subscribe();
             broker.threads.push(compaction::start(broker.server.clone(), stop)?);
         }
+        let stop = broker.server.stopping.subscribe();
+        broker.threads.push(pipelines::start(&broker.server, stop)?);
         broker.server.set_serves();
         let partitions = broker.server.image().partition_count();
         tracing::info!(

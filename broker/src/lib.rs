@@ -53,6 +53,7 @@ mod metrics;
 mod net;
 mod partition;
 mod peers;
+mod pipelines;
 pub mod producers;
 mod replica;
 mod retention;

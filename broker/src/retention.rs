@@ -42,7 +42,9 @@ async fn check(server: &Server, partition: &Arc<Partition>) {
     let Some(reader) = partition.reader().filter(|_| partition.is_settled()) else { return };
     let until = partition.high_watermark();
     match reader.retention_start(now_ms(), config.retention_ms, config.retention_bytes, until) {
-        Ok(Some(offset)) if offset > partition.log_start() => {
+        // What a pipeline still needs stays; retention comes back to it.
+        Ok(Some(offset)) if offset.min(partition.held_from()) > partition.log_start() => {
+            let offset = offset.min(partition.held_from());
             tracing::info!(partition = %partition.folder(), offset, "retention moves the log start");
             server.shard(partition).trim(partition, offset).await;
         }

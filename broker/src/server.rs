@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::net::Budget;
 use crate::partition::{NOBODY, Partition, Registry};
 use crate::peers::{Observation, Peers};
+use crate::pipelines;
 use crate::shard::{Deleting, ShardHandle};
 
 /// Metadata entries whose outcomes are kept for whoever asked for them.
@@ -52,6 +53,7 @@ pub(crate) struct Server {
     pub(crate) metadata: Arc<Partition>,
     pub(crate) partitions: Registry,
     pub(crate) groups: groups::Directory,
+    pub(crate) pipelines: pipelines::Host,
     pub(crate) deleting: Arc<Deleting>,
     pub(crate) ballots: Ballots,
     pub(crate) budget: Arc<Budget>,
@@ -103,6 +105,7 @@ impl Server {
             metadata,
             partitions: Registry::default(),
             groups: groups::Directory::default(),
+            pipelines: pipelines::Host::default(),
             deleting: Arc::default(),
             ballots,
             budget: Budget::new(request_bytes_max),
@@ -143,6 +146,11 @@ impl Server {
     /// Tells who waits how far the metadata is applied.
     pub(crate) fn set_applied(&self, index: u64) {
         self.applied.send_if_modified(|applied| index > std::mem::replace(applied, index.max(*applied)));
+    }
+
+    /// Changes with every metadata entry that is applied.
+    pub(crate) fn applied(&self) -> watch::Receiver<u64> {
+        self.applied.subscribe()
     }
 
     /// What came of the records of a metadata entry, once it is applied here.

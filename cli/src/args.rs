@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, broker, cluster, completions, config, consume, demo, group, log, offsets, produce, records, topic, version,
+    bench, broker, cluster, completions, config, consume, demo, group, log, offsets, produce, records, sql, topic,
+    version,
 };
 use crate::error::{EXIT_CODES, Result};
 
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Records(records::Command),
     Offsets(offsets::Args),
+    Sql(sql::Args),
     #[command(subcommand)]
     Group(group::Command),
     Config(config::Args),
@@ -67,6 +69,7 @@ impl Command {
             Command::Consume(args) => consume::run(args),
             Command::Records(command) => records::run(command),
             Command::Offsets(args) => offsets::run(args),
+            Command::Sql(args) => sql::run(args),
             Command::Group(command) => group::run(command),
             Command::Config(args) => config::run(args),
             Command::Log(command) => log::run(command),

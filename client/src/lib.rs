@@ -182,6 +182,7 @@ mod leaders;
 mod net;
 mod offsets;
 mod producer;
+pub mod sql;
 mod topic_partition;
 
 pub use admin::{

@@ -201,6 +201,7 @@ fn documents_name_the_metrics_that_there_are() {
     }
     let (broker, http, _folder) = serving(&[]);
     let _used = use_broker(&broker);
+    run_pipeline(http);
     let (_, text) = get(http, "/metrics");
     let there: BTreeSet<&str> = text.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
     for document in ["grafana.json", "operations.md"] {
@@ -216,6 +217,24 @@ fn documents_name_the_metrics_that_there_are() {
             assert!(untold.is_empty(), "{document} does not tell of {untold:?}");
         }
     }
+}
+
+/// A pipeline that has seen a row.
+fn run_pipeline(http: SocketAddr) {
+    let sql = "CREATE STREAM readings (device VARCHAR, celsius DOUBLE)
+            WITH (kafka_topic='readings', value_format='JSON', partitions=1);
+        CREATE TABLE means AS SELECT device, AVG(celsius) AS mean FROM readings
+            WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY device EMIT CHANGES;
+        INSERT INTO readings (device, celsius) VALUES ('a', 20.5);";
+    let request = format!("POST /v1/sql HTTP/1.1\r\nHost: here\r\nContent-Length: {}\r\n\r\n{sql}", sql.len());
+    let (status, answer) = ask(http, &request);
+    assert!(status == 200 && !answer.contains("error"), "{answer}");
+    let applied = || {
+        let text = get(http, "/metrics").1;
+        sample(&text, "leat_pipeline_rows_total{pipeline=\"means\",partition=\"0\",outcome=\"applied\"}") == Some(1.0)
+            && text.contains("leat_pipeline_watermark_seconds")
+    };
+    wait_until("the row is applied", Duration::from_secs(30), applied);
 }
 
 /// A histogram is named with or without the ends of its samples' names.

@@ -7,6 +7,7 @@
 //!              what a client sees on the wire, one file per subject
 //! bad_input    what must never be believed: frames, lengths, batches, data folders, configuration
 //! http         metrics and health
+//! pipelines    SQL, and its results in ordinary topics
 //! durability   kill -9 under load, power cuts, clean stops, of a `leat` process
 //! cluster      three processes, of which some are killed, paused and started again
 //! documents    the tests that docs/testing.md names
@@ -35,6 +36,7 @@ mod http;
 mod idempotence;
 mod leader_epochs;
 mod list_offsets;
+mod pipelines;
 mod produce;
 mod reassignments;
 mod retention;

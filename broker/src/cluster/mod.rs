@@ -24,6 +24,7 @@ use crate::metadata::record::{BrokerJoined, MetadataReplica, ReassignmentComplet
 use crate::metadata::{self, Batch, Image, Kind, Record, Replica};
 use crate::partition::{self, NOBODY, Partition, Place};
 use crate::peers::{self, Asked, Called, Decided, Founder, Join, Observation, Source};
+use crate::pipelines;
 use crate::replica::{Acks, Answer};
 use crate::server::Server;
 use crate::shard::{Command, Machine, MachineFactory, TellMembers, Ticket};
@@ -170,6 +171,8 @@ impl Server {
     /// Answers another node.
     pub(crate) async fn called(&self, called: Called) {
         let done = match &called.asked {
+            Asked::Emit(emit) => pipelines::emitted(self, emit).await,
+            Asked::Advance(advance) => pipelines::advanced(self, *advance).await,
             Asked::Join(join) => self.take_in(join).await,
             asked => self.lead(asked).await,
         };
@@ -185,6 +188,8 @@ impl Server {
                 Batch::decode(records).map_err(|error| (ErrorCode::INVALID_REQUEST, error.to_string()))?;
                 self.append(records).await
             }
+            // Answered where it was called.
+            Asked::Emit(_) | Asked::Advance(_) => Err(not_taken()),
             Asked::Decided(_) => {
                 let decided = |replica: &crate::replica::Replica<Ticket>| replica.decided();
                 let seen = self.shard(&self.metadata).inspect(&self.metadata, decided).await;

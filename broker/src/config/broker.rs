@@ -266,6 +266,15 @@ broker_keys! {
     leat_seed_bytes_per_second: u64 = "leat.seed.bytes.per.second", long(1), Bytes, Some("134217728"), Dynamic,
         "The most that is sent in a second to a replica that lacks what entries no longer give.",
         "128 MiB: a network of 1 Gbit/s, and a disk that has other work beside it.";
+    leat_pipeline_base_bytes: u64 = "leat.pipeline.base.bytes", long(4096), Bytes, Some("16777216"), Dynamic,
+        "Bytes of a partition's log after which the state of a pipeline there is saved into it; a state that is larger than a quarter of it is saved less often.",
+        "16 MiB are read again in a fraction of a second.";
+    leat_pipeline_flush_ms: u64 = "leat.pipeline.flush.ms", long(1), Ms, Some("100"), Dynamic,
+        "How long a change of a result may wait until a pipeline with EMIT CHANGES shows it.",
+        "As good as at once for whoever looks, and few enough ticks in the log.";
+    leat_pipeline_flush_rows: u64 = "leat.pipeline.flush.rows", long(1), None, Some("10000"), Start,
+        "Rows after which a pipeline with EMIT CHANGES shows what changed, whatever the time.",
+        "Bounds what is held back while rows come fast, and merges most changes of one key.";
     leat_shards: u32 = "leat.shards", Kind::Int(0, 1024), None, Some("0"), Start,
         "Threads that own connections and partitions; 0 is one per core.",
         "One thread per core never waits for another.";

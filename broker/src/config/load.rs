@@ -11,7 +11,7 @@ use super::{Config, Error};
 pub(crate) const ALIASES: &[(&str, &str)] = &[("broker.id", "node.id"), ("log.dir", "log.dirs")];
 
 /// Variables that begin with `LEAT_` and belong to the command line's clients.
-const CLIENT_VARIABLES: &[&str] = &["LEAT_BOOTSTRAP_SERVER", "LEAT_CONFIG"];
+const CLIENT_VARIABLES: &[&str] = &["LEAT_BOOTSTRAP_SERVER", "LEAT_CONFIG", "LEAT_HTTP"];
 
 impl Config {
     /// Reads every source and checks it. `environment` is usually [`std::env::vars`]; only names that begin with

@@ -47,6 +47,10 @@ async fn delete(context: &Context, named: &Named, asked: &DeleteRecordsPartition
     if offset <= partition.log_start() {
         return Ok(partition.log_start());
     }
+    // A pipeline would lose rows, or its state.
+    if offset > partition.held_from() {
+        return Err(ErrorCode::POLICY_VIOLATION);
+    }
     match context.server.shard(&partition).trim(&partition, offset).await {
         Answer::Appended { .. } => Ok(partition.log_start()),
         Answer::Refused(error_code, _) => Err(error_code),

@@ -1,14 +1,17 @@
-//! HTTP: `/metrics`, `/healthz`, `/readyz`, on a thread of its own so that no shard ever waits for it.
+//! HTTP: `/metrics`, `/healthz`, `/readyz`, `/v1/sql`, on a thread of its own so that no shard ever waits for it.
 //!
-//! A connection is good for one request. Its header has a time and a size, the whole of it a time, and only so many are
-//! served side by side; the others wait in the kernel's queue.
+//! A connection is good for one request. Its header has a time and a size, the whole of it a time unless it carries out
+//! statements, and only so many are served side by side; the others wait in the kernel's queue.
 
 mod health;
 mod routes;
 mod scrape;
+mod sql;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -104,14 +107,23 @@ async fn accept(listening: Listening, server: Arc<Server>, connections: Arc<Sema
 }
 
 async fn serve(stream: TcpStream, server: &Arc<Server>) {
-    let answer = service_fn(|request| async move { Ok::<_, Infallible>(routes::answer(server, &request).await) });
+    let lasts = Rc::new(Cell::new(false));
+    let answer = service_fn(|request| {
+        let lasts = lasts.clone();
+        async move { Ok::<_, Infallible>(routes::answer(server, request, &lasts).await) }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME_MAX)
         .max_buf_size(HEADER_BYTES_MAX)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), answer);
-    match timeout(CONNECTION_TIME_MAX, connection).await {
+    tokio::pin!(connection);
+    let ended = match timeout(CONNECTION_TIME_MAX, connection.as_mut()).await {
+        Err(_) if lasts.get() => Ok(connection.await),
+        ended => ended,
+    };
+    match ended {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "an HTTP connection ended"),
         Err(_) => tracing::debug!("an HTTP connection took too long"),

@@ -1,32 +1,46 @@
 //! What is served where.
 
-use http_body_util::Full;
-use hyper::body::Bytes;
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::{health, scrape};
+use super::{health, scrape, sql};
 use crate::server::Server;
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// Answers a request; its body is not looked at.
-pub(super) async fn answer<B>(server: &Server, request: &Request<B>) -> Answer {
-    let path = request.uri().path();
-    if !["/metrics", "/healthz", "/readyz"].contains(&path) {
-        return text(StatusCode::NOT_FOUND, PLAIN, "there is /metrics, /healthz and /readyz\n".to_owned());
-    }
-    if ![Method::GET, Method::HEAD].contains(request.method()) {
-        let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET and HEAD only\n".to_owned());
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+/// Answers a request. `lasts` is set where that may take as long as it likes.
+pub(super) async fn answer(server: &Arc<Server>, request: Request<Incoming>, lasts: &Cell<bool>) -> Answer {
+    let path = request.uri().path().to_owned();
+    let (allowed, names): (&[Method], _) = match path.as_str() {
+        "/metrics" | "/healthz" | "/readyz" => (&[Method::GET, Method::HEAD], "GET, HEAD"),
+        "/v1/sql" => (&[Method::POST], "POST"),
+        _ => {
+            return text(StatusCode::NOT_FOUND, PLAIN, "there is /metrics, /healthz, /readyz and /v1/sql\n".to_owned());
+        }
+    };
+    if !allowed.contains(request.method()) {
+        let only = names.replace(", ", " and ");
+        let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, PLAIN, format!("{only} only\n"));
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(names));
         return answer;
     }
-    match path {
+    match path.as_str() {
         "/metrics" => text(StatusCode::OK, prometheus::TEXT_FORMAT, scrape::text(server).await),
         "/healthz" => told(health::alive(server).await),
-        _ => told(health::ready(server)),
+        "/readyz" => told(health::ready(server)),
+        _ => {
+            lasts.set(true);
+            sql::answer(server, request).await
+        }
     }
 }
 
@@ -37,8 +51,12 @@ fn told(well: Result<(), String>) -> Answer {
     }
 }
 
+pub(super) fn refused(status: StatusCode, reason: &str) -> Answer {
+    text(status, PLAIN, format!("{reason}\n"))
+}
+
 fn text(status: StatusCode, kind: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let mut answer = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer

@@ -11,9 +11,10 @@ use super::image::{Broker, Image};
 use super::partition::{Partition, Replica};
 use super::record::{
     Batch, BrokerConfigChanged, BrokerJoined, BrokerRegistered, ConfigEntry, FeatureSet, Kind, PartitionReassigned,
-    PartitionsAdded, Placement, ProducerIdsAllocated, ReassignmentCompleted, Record, TopicConfigChanged, TopicCreated,
-    TopicDeleted,
+    PartitionsAdded, PipelinePaused, Placement, ProducerIdsAllocated, ReassignmentCompleted, Record, StatementDropped,
+    StatementStored, TopicConfigChanged, TopicCreated, TopicDeleted,
 };
+use super::statement::Statement;
 use super::topic::Topic;
 use crate::config::Overrides;
 
@@ -32,6 +33,12 @@ pub enum Refusal {
     /// Another topic took the name first.
     #[error("Topic '{0}' already exists.")]
     TopicExists(String),
+    /// Something of that name is defined already.
+    #[error("'{0}' is defined already.")]
+    StatementExists(String),
+    /// Nothing of that name is defined any more.
+    #[error("There is no '{0}'.")]
+    UnknownStatement(String),
     /// The topic was deleted meanwhile.
     #[error("There is no topic with id {0}.")]
     UnknownTopic(Uuid),
@@ -59,7 +66,7 @@ impl Refusal {
             Self::UnknownTopic(_) => ErrorCode::UNKNOWN_TOPIC_ID,
             Self::PartitionsChanged { .. } => ErrorCode::INVALID_PARTITIONS,
             Self::NoReassignment => ErrorCode::NO_REASSIGNMENT_IN_PROGRESS,
-            Self::Invalid(_) => ErrorCode::INVALID_REQUEST,
+            Self::StatementExists(_) | Self::UnknownStatement(_) | Self::Invalid(_) => ErrorCode::INVALID_REQUEST,
         }
     }
 }
@@ -79,6 +86,9 @@ impl Image {
             Some(Kind::BrokerRegistered(record)) => self.register_broker(record),
             Some(Kind::BrokerJoined(record)) => self.join_broker(record)?,
             Some(Kind::ProducerIdsAllocated(record)) => self.allocate_producer_ids(record)?,
+            Some(Kind::StatementStored(record)) => self.store_statement(record)?,
+            Some(Kind::StatementDropped(record)) => self.drop_statement(record),
+            Some(Kind::PipelinePaused(record)) => self.pause_pipeline(record)?,
             None => return Err(Refusal::Invalid("its kind is unknown")),
         };
         self.version += 1;
@@ -232,6 +242,38 @@ impl Image {
         let end = first.checked_add(i64::from(record.count)).ok_or(Refusal::Invalid("no producer ids are left"))?;
         self.next_producer_id = end;
         Ok(Outcome::ProducerIds(first..end))
+    }
+
+    fn store_statement(&mut self, record: &StatementStored) -> Result<Outcome, Refusal> {
+        if let Some(known) = self.statements.get(&record.name) {
+            // The proposer did not hear that it was decided, and proposed it again.
+            if known.created_ms == record.created_ms && known.text == record.text {
+                return Ok(Outcome::Done);
+            }
+            if !record.replaces {
+                return Err(Refusal::StatementExists(record.name.clone()));
+            }
+        }
+        let statement = Statement::from_record(record, self.next_statement);
+        let statement = statement.ok_or(Refusal::Invalid("a topic id is not 16 bytes"))?;
+        self.next_statement += 1;
+        self.statements.insert(record.name.clone(), Arc::new(statement));
+        Ok(Outcome::Done)
+    }
+
+    fn drop_statement(&mut self, record: &StatementDropped) -> Outcome {
+        if self.statements.get(&record.name).is_some_and(|known| known.number == record.number) {
+            self.statements.remove(&record.name);
+        }
+        Outcome::Done
+    }
+
+    fn pause_pipeline(&mut self, record: &PipelinePaused) -> Result<Outcome, Refusal> {
+        let known = self.statements.get(&record.name);
+        let known = known.ok_or_else(|| Refusal::UnknownStatement(record.name.clone()))?;
+        let statement = Statement { paused: record.paused, ..Statement::clone(known) };
+        self.statements.insert(record.name.clone(), Arc::new(statement));
+        Ok(Outcome::Done)
     }
 
     fn topic_of(&self, id: &[u8]) -> Result<Topic, Refusal> {

@@ -8,6 +8,7 @@ use leat_protocol::{Str, Uuid};
 
 use super::partition::Partition;
 use super::record::Endpoint;
+use super::statement::Statement;
 use super::topic::Topic;
 use crate::config::Overrides;
 
@@ -39,6 +40,8 @@ pub struct Image {
     pub(super) partitions: u64,
     pub(super) next_producer_id: i64,
     pub(super) next_replica_id: u64,
+    pub(super) statements: OrdMap<String, Arc<Statement>>,
+    pub(super) next_statement: u64,
     pub(super) metadata: Partition,
     pub(super) next_metadata_replica_id: u64,
 }
@@ -56,6 +59,8 @@ impl Default for Image {
             partitions: 0,
             next_producer_id: 0,
             next_replica_id: 1,
+            statements: OrdMap::new(),
+            next_statement: 1,
             metadata: Partition::default(),
             next_metadata_replica_id: 0,
         }
@@ -136,5 +141,26 @@ impl Image {
     /// The next producer id that will be given.
     pub fn next_producer_id(&self) -> i64 {
         self.next_producer_id
+    }
+
+    /// Every statement, by the name of what it defines.
+    pub fn statements(&self) -> impl Iterator<Item = &Arc<Statement>> {
+        self.statements.values()
+    }
+
+    /// A statement by the name of what it defines.
+    pub fn statement(&self, name: &str) -> Option<&Arc<Statement>> {
+        self.statements.get(name)
+    }
+
+    /// The pipeline that writes to a topic.
+    pub fn writer_of(&self, topic: Uuid) -> Option<&Arc<Statement>> {
+        self.statements()
+            .find(|statement| statement.topics.is_some_and(|topics| topics.written().any(|id| id == topic)))
+    }
+
+    /// Whether both have the same statements: cheap where neither changed them.
+    pub fn has_statements_of(&self, other: &Image) -> bool {
+        self.statements.ptr_eq(&other.statements) || self.statements == other.statements
     }
 }

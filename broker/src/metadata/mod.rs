@@ -6,6 +6,7 @@
 //! image       the state: persistent maps, so that a change costs O(log n) and a published image never moves
 //! topic       one topic in the image
 //! partition   who holds a partition of it
+//! statement   a stream, a table or a pipeline
 //! apply       record -> change, or a refusal that changes nothing
 //! snapshot    image <-> bytes, with version and CRC
 //! ```
@@ -17,6 +18,7 @@ mod image;
 mod partition;
 pub mod record;
 mod snapshot;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -26,5 +28,6 @@ pub use image::{Broker, Image};
 pub use partition::{Change, Partition, Replica};
 pub use record::{Batch, Kind, Record};
 pub use snapshot::Error;
+pub use statement::{Statement, Topics};
 pub use topic::Topic;
 pub(crate) use topic::is_internal;

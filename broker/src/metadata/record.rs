@@ -1,8 +1,8 @@
 //! The records of the metadata log, as prost messages. Their tags are a disk format: a tag is never given a new
 //! meaning, and a removed one stays reserved.
 //!
-//! Tags of [`Kind`]: 1-15 topics, 16-23 configurations and features, 24-31 brokers and ids; from 32 on reserved for
-//! access control, credentials, quotas, groups' and pipelines' definitions.
+//! Tags of [`Kind`]: 1-15 topics, 16-23 configurations and features, 24-31 brokers and ids, 32-39 statements; from 40 on
+//! reserved for access control, credentials, quotas and groups' definitions.
 
 use prost::Message;
 
@@ -20,7 +20,7 @@ pub struct Batch {
 #[derive(Clone, PartialEq, Message)]
 pub struct Record {
     /// What changes; `None` is a kind that this release does not know.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 16, 17, 24, 25, 26")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 16, 17, 24, 25, 26, 32, 33, 34")]
     pub kind: Option<Kind>,
 }
 
@@ -60,6 +60,15 @@ pub enum Kind {
     /// A broker is new in the cluster.
     #[prost(message, tag = "26")]
     BrokerJoined(BrokerJoined),
+    /// A stream, a table or a pipeline is defined.
+    #[prost(message, tag = "32")]
+    StatementStored(StatementStored),
+    /// It is no more.
+    #[prost(message, tag = "33")]
+    StatementDropped(StatementDropped),
+    /// A pipeline pauses, or goes on.
+    #[prost(message, tag = "34")]
+    PipelinePaused(PipelinePaused),
 }
 
 /// A topic is created. The replica ids of its placements are given when the record is applied, in this order.
@@ -258,6 +267,71 @@ pub struct ProducerIdsAllocated {
     /// How many.
     #[prost(uint32, tag = "2")]
     pub count: u32,
+}
+
+/// A statement that defines a stream, a table or a pipeline. What it means is compiled from its text wherever it is needed.
+#[derive(Clone, PartialEq, Message)]
+pub struct StatementStored {
+    /// The name of what it defines.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// As it was written.
+    #[prost(string, tag = "2")]
+    pub text: String,
+    /// The session's settings that it was compiled with.
+    #[prost(message, repeated, tag = "3")]
+    pub settings: Vec<ConfigEntry>,
+    /// The proposer's clock: milliseconds since 1970.
+    #[prost(int64, tag = "4")]
+    pub created_ms: i64,
+    /// Where it is a pipeline: what it reads and writes.
+    #[prost(message, optional, tag = "5")]
+    pub pipeline: Option<PipelineTopics>,
+    /// One of the same name is replaced; otherwise it refuses the record.
+    #[prost(bool, tag = "6")]
+    pub replaces: bool,
+}
+
+/// The topics of a pipeline, by their ids: 16 bytes each.
+#[derive(Clone, PartialEq, Message)]
+pub struct PipelineTopics {
+    /// What it reads.
+    #[prost(bytes = "vec", tag = "1")]
+    pub source: Vec<u8>,
+    /// Its results.
+    #[prost(bytes = "vec", tag = "2")]
+    pub output: Vec<u8>,
+    /// Partials, where it groups; else empty.
+    #[prost(bytes = "vec", tag = "3")]
+    pub partials: Vec<u8>,
+    /// Rows that were late, where it groups by windows; else empty.
+    #[prost(bytes = "vec", tag = "4")]
+    pub late: Vec<u8>,
+    /// Records that gave no row.
+    #[prost(bytes = "vec", tag = "5")]
+    pub rejected: Vec<u8>,
+}
+
+/// A statement's definition is dropped.
+#[derive(Clone, PartialEq, Message)]
+pub struct StatementDropped {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Its number: another one of that name stays.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+}
+
+/// A pipeline pauses, or goes on.
+#[derive(Clone, PartialEq, Message)]
+pub struct PipelinePaused {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Whether it pauses.
+    #[prost(bool, tag = "2")]
+    pub paused: bool,
 }
 
 impl Batch {

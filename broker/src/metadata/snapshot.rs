@@ -9,7 +9,8 @@ use prost::Message;
 
 use super::image::{Broker, Image};
 use super::partition::{Change, Partition, Replica};
-use super::record::{BrokerRegistered, ConfigEntry, FeatureSet};
+use super::record::{BrokerRegistered, ConfigEntry, FeatureSet, StatementStored};
+use super::statement::Statement;
 use super::topic::Topic;
 use crate::config::Overrides;
 
@@ -64,6 +65,21 @@ struct Body {
     metadata: Option<PartitionBody>,
     #[prost(uint64, tag = "10")]
     next_metadata_replica_id: u64,
+    #[prost(message, repeated, tag = "11")]
+    statements: Vec<StatementBody>,
+    /// Numbers that were given to statements.
+    #[prost(uint64, tag = "12")]
+    statements_numbered: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StatementBody {
+    #[prost(message, optional, tag = "1")]
+    stored: Option<StatementStored>,
+    #[prost(uint64, tag = "2")]
+    number: u64,
+    #[prost(bool, tag = "3")]
+    paused: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -145,6 +161,8 @@ impl Image {
                 .collect(),
             metadata: (!self.metadata.replicas.is_empty()).then(|| partition_body(&self.metadata)),
             next_metadata_replica_id: self.next_metadata_replica_id,
+            statements: self.statements().map(|statement| statement_body(statement)).collect(),
+            statements_numbered: self.next_statement - 1,
         }
         .encode_to_vec();
         let mut framed = Vec::with_capacity(HEAD_LEN + body.len());
@@ -180,6 +198,12 @@ impl Image {
         }
         for BrokerConfigs { node_id, configs } in body.broker_configs {
             image.broker_configs.insert(node_id, Arc::new(overrides(configs)));
+        }
+        image.next_statement = body.statements_numbered.saturating_add(1);
+        for StatementBody { stored, number, paused } in body.statements {
+            let statement = stored.as_ref().and_then(|stored| Statement::from_record(stored, number));
+            let statement = statement.ok_or_else(|| Error::Malformed("a statement's topics".to_owned()))?;
+            image.statements.insert(statement.name.clone(), Arc::new(Statement { paused, ..statement }));
         }
         image.features = body.features.into_iter().map(|feature| (feature.name, feature.level)).collect();
         Ok(image)
@@ -272,6 +296,10 @@ fn partition_from(body: PartitionBody) -> Partition {
         decided: (body.decided_index, body.decided_term),
         observers: list(body.observers),
     }
+}
+
+fn statement_body(statement: &Statement) -> StatementBody {
+    StatementBody { stored: Some(statement.to_record()), number: statement.number, paused: statement.paused }
 }
 
 fn broker_body(broker: &Broker) -> BrokerRegistered {

@@ -90,7 +90,7 @@ fn a_newer_release_is_named_as_such() {
     let mut bytes = Image::default().to_snapshot();
     bytes[9] = 2;
     assert_eq!(Image::from_snapshot(&bytes), Err(Error::NewerFormat { found: 2, known: 1 }));
-    let unknown = [0x0A, 3, 0x82, 0x02, 0]; // a record of kind 32
+    let unknown = [0x0A, 3, 0xC2, 0x02, 0]; // a record of kind 40
     assert_eq!(Batch::decode(&unknown), Err(Error::UnknownRecord));
 }
 

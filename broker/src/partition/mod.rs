@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use leat_protocol::Str;
 use leat_storage::{GroupId, LogReader};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 pub(crate) use self::registry::{Registry, Topic};
 pub(crate) use self::waiters::{Registration, Wakeup};
@@ -77,6 +78,11 @@ pub(crate) struct Partition {
     state: AtomicU8,
     high_watermark: AtomicI64,
     log_start: AtomicI64,
+    /// The last entry that is committed and applied here.
+    applied: AtomicU64,
+    applied_changed: Notify,
+    /// Retention leaves what is from here on: a pipeline still needs it.
+    held_from: AtomicI64,
     /// Whoever leads, and its epoch, in one word so that they are read together.
     leadership: AtomicU64,
     settled: AtomicBool,
@@ -108,6 +114,9 @@ impl Partition {
             state: AtomicU8::new(State::Closed as u8),
             high_watermark: AtomicI64::new(0),
             log_start: AtomicI64::new(0),
+            applied: AtomicU64::new(0),
+            applied_changed: Notify::new(),
+            held_from: AtomicI64::new(i64::MAX),
             leadership: AtomicU64::new(pack(leader, leader_epoch)),
             settled: AtomicBool::new(leader == node_id),
             disk_full: AtomicBool::new(false),
@@ -175,6 +184,37 @@ impl Partition {
         if self.high_watermark.fetch_max(offset, Ordering::AcqRel) < offset {
             self.waiters.wake();
         }
+    }
+
+    /// The last entry that is committed and applied here.
+    pub(crate) fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn advance_applied(&self, index: u64) {
+        if self.applied.fetch_max(index, Ordering::AcqRel) < index {
+            self.applied_changed.notify_waiters();
+        }
+    }
+
+    /// Waits until an entry after `index` is applied.
+    pub(crate) async fn applied_beyond(&self, index: u64) {
+        loop {
+            let changed = self.applied_changed.notified();
+            if self.applied() > index {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// The first offset that retention has to leave.
+    pub(crate) fn held_from(&self) -> i64 {
+        self.held_from.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn hold_from(&self, offset: i64) {
+        self.held_from.store(offset, Ordering::Release);
     }
 
     pub(crate) fn log_start(&self) -> i64 {

@@ -82,7 +82,12 @@ async fn serve(peers: &Peers, known: Known, calls: &mut mpsc::UnboundedReceiver<
             send(&mut writer, Body::Leaders(Leaders { leaders })).await?;
         }
         tokio::select! {
-            _ = pings.tick() => send(&mut writer, Body::Ping(Ping {})).await?,
+            _ = pings.tick() => {
+                send(&mut writer, Body::Ping(Ping {})).await?;
+                if let Some(watermarks) = peers.watermarks.to_wire() {
+                    send(&mut writer, Body::Watermarks(watermarks)).await?;
+                }
+            }
             () = &mut news => {}
             asking = calls.recv() => {
                 let Some(Asking { asked, reply }) = asking else { return Ok(()) };

@@ -21,6 +21,7 @@ mod liveness;
 mod observed;
 mod seeding;
 mod server;
+mod watermarks;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use leat_protocol::ErrorCode;
+use leat_storage::GroupId;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -39,10 +41,12 @@ pub(crate) use self::links::Links;
 pub(crate) use self::observed::{Observation, Observed};
 pub(crate) use self::seeding::{Source, Wanted, fetch};
 pub(crate) use self::server::{Hands, start};
-pub(crate) use self::wire::{Asked, Decided, Founder, Join};
+pub(crate) use self::watermarks::{Mark, Watermarks};
+pub(crate) use self::wire::{AdvanceTo, Asked, Decided, Emit, Founder, Join};
 
 use self::liveness::Liveness;
 use self::wire::Reply;
+use crate::pipelines::Delivered;
 
 /// Nodes that live, and the process of each: another one leads nothing of what the one before led.
 pub(crate) type Alive = BTreeMap<i32, u64>;
@@ -59,6 +63,7 @@ pub(crate) struct Peers {
     alive: ArcSwap<Alive>,
     alive_changed: Notify,
     pub(crate) observed: Observed,
+    pub(crate) watermarks: Watermarks,
     calls: Mutex<HashMap<i32, mpsc::UnboundedSender<Asking>>>,
 }
 
@@ -86,6 +91,7 @@ impl Peers {
             alive,
             alive_changed: Notify::new(),
             observed: Observed::default(),
+            watermarks: Watermarks::default(),
             calls: Mutex::default(),
         })
     }
@@ -147,6 +153,21 @@ impl Peers {
         tracing::info!(nodes = ?alive.keys().collect::<Vec<_>>(), "brokers that live");
         self.alive.store(Arc::new(alive));
         self.alive_changed.notify_one();
+    }
+
+    /// Gives a pipeline's emissions to the node that leads their partition.
+    pub(crate) async fn emit(&self, node: i32, group: GroupId, batch: Bytes) -> Delivered {
+        match self.call(node, Asked::Emit(Emit { group: Some(group.into()), batch })).await {
+            Ok(0) => Delivered::Taken,
+            Ok(next) => Delivered::Upto(u32::try_from(next - 1).unwrap_or(0)),
+            Err((_, reason)) => Delivered::Not(reason),
+        }
+    }
+
+    /// Has the node that leads a partition move the watermarks of its pipelines on.
+    pub(crate) async fn advance(&self, node: i32, group: GroupId, watermark: i64) -> Result<(), String> {
+        let asked = Asked::Advance(AdvanceTo { group: Some(group.into()), watermark });
+        self.call(node, asked).await.map(drop).map_err(|(_, reason)| reason)
     }
 
     /// Asks another node to do something. An error is the protocol's code and a reason.

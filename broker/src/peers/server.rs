@@ -143,6 +143,7 @@ async fn controlled(peers: &Arc<Peers>, known: Known, hands: &Hands) {
         match frame.body {
             Some(Body::Ping(_)) => peers.heard(node_id, incarnation),
             Some(Body::Leaders(told)) => learn(peers, node_id, told),
+            Some(Body::Watermarks(told)) => peers.watermarks.learn(&told),
             Some(Body::Call(call)) => called(hands, call, &replies),
             // Of other connections, or of a later release.
             Some(_) | None => {}

@@ -104,7 +104,7 @@ pub(crate) struct Founder {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Frame {
     /// `None` is a kind that this release does not know, and is passed over.
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub(crate) body: Option<Body>,
 }
 
@@ -130,6 +130,28 @@ pub(crate) enum Body {
     Piece(Piece),
     #[prost(message, tag = "10")]
     Whole(Whole),
+    #[prost(message, tag = "11")]
+    Watermarks(Watermarks),
+}
+
+/// How far the pipelines' source partitions are that the sender leads.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Watermarks {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) marks: Vec<Watermark>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Watermark {
+    #[prost(uint64, tag = "1")]
+    pub(crate) pipeline: u64,
+    #[prost(int32, tag = "2")]
+    pub(crate) partition: i32,
+    #[prost(sint64, tag = "3")]
+    pub(crate) watermark: i64,
+    /// Milliseconds since its last record came.
+    #[prost(uint64, tag = "4")]
+    pub(crate) quiet_ms: u64,
 }
 
 /// A partition's Raft group.
@@ -258,12 +280,12 @@ pub(crate) struct Leader {
     pub(crate) in_sync: Vec<i32>,
 }
 
-/// Something that only the leader of a group can do.
+/// Something that only a leader can do: that of the metadata group, or of a partition.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Call {
     #[prost(uint64, tag = "1")]
     pub(crate) id: u64,
-    #[prost(oneof = "Asked", tags = "2, 3, 4, 5")]
+    #[prost(oneof = "Asked", tags = "2, 3, 4, 5, 6, 7")]
     pub(crate) asked: Option<Asked>,
 }
 
@@ -281,6 +303,31 @@ pub(crate) enum Asked {
     /// To take a new node in; the answer's index is that of its replica of the metadata.
     #[prost(message, tag = "5")]
     Join(Join),
+    /// To append a pipeline's emissions to a partition that is led there.
+    #[prost(message, tag = "6")]
+    Emit(Emit),
+    /// To commit a punctuation to a partition that is led there.
+    #[prost(message, tag = "7")]
+    Advance(AdvanceTo),
+}
+
+/// Every pipeline's watermark of a partition moves on to this.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct AdvanceTo {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) group: Option<Group>,
+    #[prost(sint64, tag = "2")]
+    pub(crate) watermark: i64,
+}
+
+/// A batch of records that a pipeline has numbered. The reply's index is 0 where it was taken, otherwise one more than the number
+/// that the partition expects next.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Emit {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) group: Option<Group>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(crate) batch: Bytes,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

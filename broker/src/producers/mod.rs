@@ -45,6 +45,10 @@ pub const BATCHES_REMEMBERED: usize = 5;
 /// such a producer is then unknown, so it may go on, but its repeats are not found.
 pub const PRODUCERS_MAX: usize = 65_536;
 
+/// From here on, ids are those of the broker's own pipelines: sequences are counted from 0, a batch that was appended before
+/// is a repeat however long ago, and they are never forgotten.
+pub(crate) const PIPELINE_IDS: i64 = 1 << 62;
+
 /// The idempotent producers of one partition. Empty, it is one null pointer.
 #[derive(Debug, Default)]
 pub struct ProducerState(Option<Box<State>>);
@@ -79,6 +83,10 @@ impl ProducerState {
             return Verdict::Reject(Rejection::NegativeSequence { sequence: batch.base_sequence });
         }
         let known = self.0.as_ref().and_then(|state| state.producers.get(&batch.producer_id));
+        if batch.producer_id >= PIPELINE_IDS {
+            return known
+                .map_or_else(|| Producer::default().check_emission(batch), |known| known.check_emission(batch));
+        }
         known.map_or_else(|| Producer::default().check(batch), |producer| producer.check(batch))
     }
 
@@ -139,7 +147,8 @@ impl ProducerState {
         };
         let before = state.remembered;
         state.forget_where(|producer| producer.seen() < horizon);
-        let oldest = state.producers.values().filter(|producer| !producer.is_forgotten()).map(Producer::seen).min();
+        let clients = state.producers.iter().filter(|(id, producer)| **id < PIPELINE_IDS && !producer.is_forgotten());
+        let oldest = clients.map(|(_, producer)| producer.seen()).min();
         state.clock.set_oldest(oldest);
         let expired = before - state.remembered;
         self.shrink();
@@ -155,6 +164,14 @@ impl ProducerState {
         let mut active: Vec<_> = state.producers.iter().filter_map(|(&id, producer)| producer.describe(id)).collect();
         active.sort_unstable_by_key(|producer| producer.producer_id);
         active
+    }
+
+    /// The number of the next emission of a pipeline, as far as is committed.
+    pub(crate) fn next_emission(&self, producer_id: i64) -> u32 {
+        let known = self.0.as_ref().and_then(|state| state.producers.get(&producer_id));
+        known
+            .and_then(Producer::last_committed_sequence)
+            .map_or(0, |last| last.cast_unsigned().wrapping_add(1) & i32::MAX.cast_unsigned())
     }
 
     /// The last committed offset of each producer: compaction leaves its batch, for its sequence.
@@ -186,8 +203,8 @@ impl State {
     /// Forgets the committed batches of those chosen; pending ones stay, as they are not this state's to drop.
     fn forget_where(&mut self, chosen: impl Fn(&Producer) -> bool) {
         let remembered = &mut self.remembered;
-        self.producers.retain(|_, producer| {
-            if !producer.is_forgotten() && chosen(producer) {
+        self.producers.retain(|&id, producer| {
+            if id < PIPELINE_IDS && !producer.is_forgotten() && chosen(producer) {
                 producer.forget();
                 *remembered -= 1;
             }

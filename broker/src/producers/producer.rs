@@ -120,6 +120,23 @@ impl Producer {
         }
     }
 
+    /// The same for a pipeline's emissions: records are numbered from 0 for as long as the pipeline lives, and what has a lower
+    /// number is there already.
+    pub(super) fn check_emission(&self, batch: &BatchHeader) -> Verdict {
+        let (_, latest) = self.latest();
+        let next = latest.map_or(0, |latest| latest.last_sequence().wrapping_add(1) & i32::MAX);
+        // The distance from here, either way, in numbers that go on at 0.
+        let ahead = batch.base_sequence.wrapping_sub(next) & i32::MAX;
+        let pending = self.pending.back().map(|pending| pending.index);
+        match (ahead, latest) {
+            (0, _) => Verdict::Append,
+            (ahead, Some(latest)) if ahead > i32::MAX / 2 && i32::MAX - ahead >= batch.last_offset_delta => {
+                Verdict::Duplicate { base_offset: -1, timestamp: latest.timestamp, pending }
+            }
+            _ => Verdict::Reject(Rejection::OutOfOrder { sequence: batch.base_sequence, last: next.wrapping_sub(1) }),
+        }
+    }
+
     pub(super) fn append(&mut self, index: u64, header: &BatchHeader) {
         self.pending.push_back(PendingBatch { index, epoch: header.producer_epoch, batch: Batch::of(header) });
     }
@@ -172,6 +189,10 @@ impl Producer {
 
     pub(super) fn last_committed_offset(&self) -> Option<i64> {
         self.window.as_slice().last().map(Batch::last_offset)
+    }
+
+    pub(super) fn last_committed_sequence(&self) -> Option<i32> {
+        self.window.as_slice().last().map(Batch::last_sequence)
     }
 
     pub(super) fn describe(&self, producer_id: i64) -> Option<ActiveProducer> {

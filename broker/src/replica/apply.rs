@@ -70,6 +70,8 @@ impl<T> Replica<T> {
                     }
                 }
                 Kind::Control(EntryKind::Membership) => self.apply_membership(entry, effects),
+                // Read from the log by the pipelines that they are for.
+                Kind::Control(EntryKind::Tick | EntryKind::Advance | EntryKind::Pipeline | EntryKind::Base) => {}
                 Kind::Control(kind) => {
                     tracing::warn!(?kind, index = entry.index, "an entry of a later release is kept and not applied");
                 }

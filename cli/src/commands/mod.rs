@@ -12,5 +12,6 @@ pub(crate) mod log;
 pub(crate) mod offsets;
 pub(crate) mod produce;
 pub(crate) mod records;
+pub(crate) mod sql;
 pub(crate) mod topic;
 pub(crate) mod version;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Found;
 use super::produce::Produced;
+use super::windows::Windows;
 use crate::error::Result;
 use crate::instant;
 use crate::output::{Out, framed, grouped, number};
@@ -23,6 +24,7 @@ pub(crate) struct Report {
     pub(crate) latest: Found,
     pub(crate) time: Found,
     pub(crate) last: Found,
+    pub(crate) windows: Windows,
     /// From the call that starts the broker until it accepted clients.
     pub(crate) ready: Duration,
     /// From the first line of the demo to the stopped broker.
@@ -40,7 +42,35 @@ impl Report {
         ))?;
         self.write_replays(out)?;
         out.line("")?;
-        self.write_partitions(out)
+        self.write_partitions(out)?;
+        out.line("")?;
+        self.write_windows(out)
+    }
+
+    /// A line for each airport.
+    fn write_windows(&self, out: &mut Out) -> Result<()> {
+        let departures = &self.windows.departures;
+        out.line(format_args!(
+            "Departures per airport and hour, 18 hours of grace: {} windows, {} flights too late for theirs. As computed by hand,\n\
+             by the same statement from the same start, and after a restart. The last windows were there {} after the end was told.",
+            grouped(departures.hours.len() as i64),
+            grouped(i128::from(departures.late)),
+            shown(self.windows.closed_after),
+        ))?;
+        let mut table = framed(&["origin", "windows", "flights", "most in an hour", "worst delay, minutes"]);
+        let mut origins: Vec<&str> = departures.hours.keys().map(|(origin, _)| origin.as_str()).collect();
+        origins.dedup();
+        for origin in origins {
+            let hours = || departures.hours.iter().filter(|((of, _), _)| of == origin).map(|(_, hour)| hour);
+            table.add_row(vec![
+                Cell::new(origin),
+                number(hours().count()),
+                number(grouped(hours().map(|hour| hour.flights).sum::<i64>())),
+                number(hours().map(|hour| hour.flights).max().unwrap_or(0)),
+                number(hours().filter_map(|hour| hour.worst_delay).max().unwrap_or(0)),
+            ]);
+        }
+        out.table(&table)
     }
 
     fn write_replays(&self, out: &mut Out) -> Result<()> {
@@ -103,12 +133,18 @@ impl Report {
             report.insert(name.into(), json!(found.sums));
         }
         report.insert("partitions".into(), json!(partitions));
+        let departures = &self.windows.departures;
+        let counted: i64 = departures.hours.values().map(|hour| hour.flights).sum();
+        let windows = json!({ "count": departures.hours.len(), "flights": counted, "late": departures.late });
+        report.insert("windows".into(), windows);
         let mut seconds = Map::new();
         seconds.insert("ready".into(), json!(self.ready.as_secs_f64()));
         seconds.insert("produce".into(), json!(self.produced.took.as_secs_f64()));
         for (name, found) in found {
             seconds.insert(name.into(), json!(found.took.as_secs_f64()));
         }
+        seconds.insert("windows_closed".into(), json!(self.windows.closed_after.as_secs_f64()));
+        seconds.insert("windows_again".into(), json!(self.windows.again_after.as_secs_f64()));
         seconds.insert("whole".into(), json!(self.whole.as_secs_f64()));
         report.insert("seconds".into(), Value::Object(seconds));
         Value::Object(report)

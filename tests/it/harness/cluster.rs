@@ -14,6 +14,7 @@ pub(crate) struct Cluster {
     folder: TempDir,
     listen: Vec<u16>,
     peers: Vec<u16>,
+    http: Vec<u16>,
     sets: Vec<String>,
     brokers: Vec<Option<Process>>,
 }
@@ -31,6 +32,7 @@ impl Cluster {
             folder: tempfile::tempdir().expect("a folder"),
             listen: (0..count).map(|_| free_port()).collect(),
             peers: (0..count).map(|_| free_port()).collect(),
+            http: (0..count).map(|_| free_port()).collect(),
             sets: usual.iter().chain(sets).map(|set| (*set).to_owned()).collect(),
             brokers: (0..count).map(|_| None).collect(),
         };
@@ -67,10 +69,15 @@ impl Cluster {
         format!("127.0.0.1:{}", self.peers[node - 1])
     }
 
+    pub(crate) fn http_address(&self, node: usize) -> String {
+        format!("127.0.0.1:{}", self.http[node - 1])
+    }
+
     /// Starts one more broker, which the others were not told of.
     pub(crate) fn add(&mut self) -> usize {
         self.listen.push(free_port());
         self.peers.push(free_port());
+        self.http.push(free_port());
         self.brokers.push(None);
         self.restart(self.brokers.len());
         self.brokers.len()
@@ -89,6 +96,7 @@ impl Cluster {
             format!("node.id={node}"),
             format!("leat.peer.listen={}", self.peer_address(node)),
             format!("leat.cluster={}", seeds.join(",")),
+            format!("leat.http.listen={}", self.http_address(node)),
         ];
         own.into_iter().chain(self.sets.iter().cloned()).collect()
     }

@@ -67,6 +67,11 @@ fn grow(
     asked: &CreatePartitionsTopic,
     planned: u64,
 ) -> Result<Vec<Placement>, Problem> {
+    if let Some(writer) = image.writer_of(topic.id) {
+        let text =
+            format!("Pipeline {} writes to the topic, and where its groups are depends on their number.", writer.name);
+        return Err((ErrorCode::INVALID_PARTITIONS, text));
+    }
     let now = topic.partition_count();
     if asked.count == now {
         return Err((ErrorCode::INVALID_PARTITIONS, format!("Topic already has {now} partition(s).")));

@@ -7,6 +7,7 @@ use leat_protocol::messages::delete_topics::{
 };
 use leat_protocol::{ErrorCode, Str, Uuid};
 
+use super::place::Problem;
 use super::repeat::Repeats;
 use super::{Finish, Plan};
 use crate::config::Config;
@@ -61,31 +62,33 @@ pub(crate) fn plan(
     plan
 }
 
-fn repeated_text(topic: &DeleteTopicState) -> (ErrorCode, &'static str) {
-    (ErrorCode::INVALID_REQUEST, if topic.name.is_some() { "Duplicate topic name." } else { "Duplicate topic id." })
+fn repeated_text(topic: &DeleteTopicState) -> Problem {
+    let text = if topic.name.is_some() { "Duplicate topic name." } else { "Duplicate topic id." };
+    (ErrorCode::INVALID_REQUEST, text.to_owned())
 }
 
-fn find(
-    image: &Image,
-    config: &Config,
-    version: i16,
-    topic: &DeleteTopicState,
-) -> Result<(Str, Uuid), (ErrorCode, &'static str)> {
+fn unknown(code: ErrorCode) -> Problem {
+    (code, code.message().to_owned())
+}
+
+fn find(image: &Image, config: &Config, version: i16, topic: &DeleteTopicState) -> Result<(Str, Uuid), Problem> {
     if !config.delete_topic_enable {
         let code = if version < 3 { ErrorCode::INVALID_REQUEST } else { ErrorCode::TOPIC_DELETION_DISABLED };
-        return Err((code, "Topic deletion is disabled (delete.topic.enable)."));
+        return Err((code, "Topic deletion is disabled (delete.topic.enable).".to_owned()));
     }
     let found = match (&topic.name, topic.topic_id.is_nil()) {
-        (None, true) => return Err((ErrorCode::INVALID_REQUEST, "Neither topic name nor id were specified.")),
-        (Some(_), false) => {
-            return Err((ErrorCode::INVALID_REQUEST, "You may not specify both topic name and topic id."));
+        (None, true) => {
+            return Err((ErrorCode::INVALID_REQUEST, "Neither topic name nor id were specified.".to_owned()));
         }
-        (Some(name), true) => image
-            .topic(name)
-            .ok_or((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.message()))?,
-        (None, false) => image
-            .topic_by_id(topic.topic_id)
-            .ok_or((ErrorCode::UNKNOWN_TOPIC_ID, ErrorCode::UNKNOWN_TOPIC_ID.message()))?,
+        (Some(_), false) => {
+            return Err((ErrorCode::INVALID_REQUEST, "You may not specify both topic name and topic id.".to_owned()));
+        }
+        (Some(name), true) => image.topic(name).ok_or_else(|| unknown(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?,
+        (None, false) => image.topic_by_id(topic.topic_id).ok_or_else(|| unknown(ErrorCode::UNKNOWN_TOPIC_ID))?,
     };
+    if let Some(writer) = image.writer_of(found.id) {
+        let text = format!("Pipeline {} writes to the topic; drop it first.", writer.name);
+        return Err((ErrorCode::POLICY_VIOLATION, text));
+    }
     Ok((found.name.clone(), found.id))
 }

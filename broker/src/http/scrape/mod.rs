@@ -6,10 +6,12 @@
 //! | `topics` | what clients have moved, by topic |
 //! | `partitions` | sizes and offsets: a row for each family |
 //! | `groups` | consumer groups and their lag |
+//! | `pipelines` | rows, watermarks, lag and state of each stage |
 
 mod broker;
 mod groups;
 mod partitions;
+mod pipelines;
 mod sheet;
 mod topics;
 
@@ -32,5 +34,6 @@ pub(super) async fn text(server: &Server) -> String {
         partitions::write(server, &mut sheet);
     }
     groups::write(server, &mut sheet).await;
+    pipelines::write(server, &mut sheet);
     sheet.into_text()
 }

@@ -1,0 +1,90 @@
+//! The pipelines' stages that run on this node: what became of their rows, how far they are, what they hold.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use leat_pipeline::time::NEVER;
+
+use super::sheet::{Kind, Sheet};
+use crate::metadata::Statement;
+use crate::pipelines::{Name, Stage, Standing};
+use crate::server::Server;
+
+/// What a gauge shows of a stage, where there is something to show.
+type Value = fn(&Running) -> Option<f64>;
+
+/// A stage of a pipeline.
+struct Running {
+    pipeline: Arc<Statement>,
+    name: Name,
+    standing: Standing,
+    /// Records of its input that it has not applied.
+    lag: i64,
+}
+
+pub(super) fn write(server: &Server, sheet: &mut Sheet) {
+    let running = running(server);
+    let outcomes = running.iter().filter(|running| running.name.stage == Stage::Source).flat_map(|running| {
+        let counts = running.standing.counts;
+        let each = [
+            (&"applied", counts.applied),
+            (&"late", counts.late),
+            (&"filtered", counts.filtered),
+            (&"rejected", counts.rejected),
+        ];
+        each.map(|(outcome, count)| {
+            ([&running.pipeline.name as &dyn Display, &running.name.partition, outcome as &dyn Display], count)
+        })
+    });
+    let help = "What became of the rows of a pipeline's source.";
+    sheet.family(("leat_pipeline_rows_total", Kind::Counter, help), ["pipeline", "partition", "outcome"], outcomes);
+    let labels = ["pipeline", "stage", "partition"];
+    let of = |running: &'_ Running| stage(running.name.stage);
+    let gauges: [(&str, &str, Value); 4] = [
+        ("leat_pipeline_watermark_seconds", "A stage's watermark, in seconds since 1970.", |running| {
+            let watermark = running.standing.watermark;
+            (watermark != NEVER).then_some(watermark as f64 / 1000.0)
+        }),
+        ("leat_pipeline_lag_records", "Records of its input that a stage has not applied.", |running| {
+            Some(running.lag as f64)
+        }),
+        ("leat_pipeline_state_bytes", "Memory that a stage's state takes, about.", |running| {
+            Some(running.standing.state_bytes as f64)
+        }),
+        ("leat_pipeline_stopped", "1 where a stage has stopped and does not go on by itself.", |running| {
+            Some(f64::from(u8::from(running.standing.stopped.is_some())))
+        }),
+    ];
+    for (name, help, value) in gauges {
+        let samples = running.iter().filter_map(|running| {
+            let values = [&running.pipeline.name as &dyn Display, of(running), &running.name.partition];
+            Some((values, value(running)?))
+        });
+        sheet.family((name, Kind::Gauge, help), labels, samples);
+    }
+}
+
+fn stage(stage: Stage) -> &'static dyn Display {
+    match stage {
+        Stage::Source => &"source",
+        Stage::Merge => &"merge",
+    }
+}
+
+fn running(server: &Server) -> Vec<Running> {
+    let image = server.image();
+    let pipelines = image.statements().filter_map(|statement| Some((statement.clone(), statement.topics?)));
+    let running = pipelines.flat_map(|(pipeline, topics)| {
+        server.pipelines.board.of(pipeline.number).into_iter().map(move |(name, standing)| {
+            let topic = match name.stage {
+                Stage::Source => Some(topics.source),
+                Stage::Merge => topics.partials,
+            };
+            let partition = topic.and_then(|topic| server.partitions.get(topic, name.partition));
+            let end = partition.map_or(0, |partition| partition.high_watermark());
+            let lag = (end - standing.next_offset).max(0);
+            Running { pipeline: pipeline.clone(), name, standing, lag }
+        })
+    });
+    running.collect()
+}
