@@ -1,0 +1,226 @@
+//! A task at work: applies what the log gives, and hands on what comes out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use leat_pipeline::stage::{Emission, Target};
+use leat_protocol::records;
+use tokio::sync::Notify;
+
+use super::{Ended, Live, Machine};
+use crate::partition::State;
+use crate::peers::Mark;
+use crate::pipelines::board::Standing;
+use crate::pipelines::entry::{Control, Stage};
+use crate::pipelines::lane::Lane;
+use crate::pipelines::log::{self, Entry};
+
+/// Emissions that wait for others, in bytes, before no more entries are applied.
+const WAITING_BYTES_MAX: usize = 8 << 20;
+
+/// The largest batch, plain, that is read.
+const BATCH_BYTES_MAX: usize = 256 << 20;
+
+/// How long entries are applied before others on this thread have their turn.
+const TURN: Duration = Duration::from_millis(2);
+
+impl Live<'_> {
+    pub(super) async fn run(&mut self, epoch: i32) -> Ended {
+        let partition = self.task.partition.clone();
+        let changed = Arc::new(Notify::new());
+        let _watch = partition.watch(&changed);
+        self.show();
+        let mut turn = Instant::now();
+        loop {
+            if !partition.is_settled() || partition.leader_epoch() != epoch || partition.state() != State::Open {
+                return Ended::Lost;
+            }
+            let entries = match log::read(&partition, self.next) {
+                Ok(entries) => entries,
+                Err(reason) => return Ended::Stopped(reason),
+            };
+            if entries.is_empty() {
+                self.show();
+                if let Err(ended) = self.idle(&changed).await {
+                    return ended;
+                }
+                turn = Instant::now();
+                continue;
+            }
+            for entry in entries {
+                if let Err(reason) = self.apply(entry) {
+                    return Ended::Stopped(reason);
+                }
+                if turn.elapsed() > TURN {
+                    tokio::task::yield_now().await;
+                    turn = Instant::now();
+                }
+                self.wait_for_room().await;
+            }
+            // Behind, too: what comes now lies behind a tick of now.
+            if self.wall_at().is_some_and(|at| at <= Instant::now())
+                && let Err(ended) = self.tick().await
+            {
+                return ended;
+            }
+            if self.is_base_due()
+                && let Err(ended) = self.save_base().await
+            {
+                return ended;
+            }
+        }
+    }
+
+    /// Applies the next entry.
+    pub(super) fn apply(&mut self, entry: Entry) -> Result<(), String> {
+        let mut out = Vec::new();
+        match entry {
+            Entry::Batch(batch) => {
+                self.unsaved_bytes += batch.len() as u64;
+                self.batch(&batch, &mut out)?;
+                self.data_at = Instant::now();
+                self.task.stamp.set(self.data_at);
+            }
+            Entry::Control(control) => self.control(&control, &mut out),
+            Entry::Other => {}
+        }
+        self.next += 1;
+        self.unsaved_entries += 1;
+        self.send(out);
+        self.note_changes();
+        Ok(())
+    }
+
+    pub(super) fn batch(&mut self, batch: &Bytes, out: &mut Vec<Emission>) -> Result<(), String> {
+        let mut each = records::records(batch, BATCH_BYTES_MAX).map_err(|error| error.to_string())?;
+        if each.header().is_control() {
+            return Ok(());
+        }
+        while let Some(record) = each.next_ref() {
+            let record = record.map_err(|error| error.to_string())?;
+            if record.offset < self.from_offset {
+                continue;
+            }
+            self.next_offset = record.offset + 1;
+            self.rows_since_tick = true;
+            let done = match &mut self.machine {
+                Machine::Source(stage) => stage.record(&record, out),
+                Machine::Merge(stage) => stage.record(record.key, record.value, out),
+            };
+            done.map_err(|error| error.to_string())?;
+        }
+        match &mut self.machine {
+            Machine::Source(_) => Ok(()),
+            Machine::Merge(stage) => stage.end_of_entry(out).map_err(|error| error.to_string()),
+        }
+    }
+
+    pub(super) fn control(&mut self, control: &Control, out: &mut Vec<Emission>) {
+        let Machine::Source(stage) = &mut self.machine else { return };
+        match control {
+            Control::Tick(tick) => {
+                stage.tick(tick.elapsed_ms, tick.wall_ms, out);
+                self.rows_since_tick = false;
+                self.changed_at = None;
+            }
+            Control::Advance(advance) if [0, self.task.pipeline.number].contains(&advance.pipeline) => {
+                stage.advance(advance.watermark, out);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn send(&mut self, out: Vec<Emission>) {
+        for emission in out {
+            let target = emission.target;
+            if !self.lanes.contains_key(&target) {
+                self.open_lane(target, 0);
+            }
+            if let Some(lane) = self.lanes.get(&target) {
+                lane.push(emission);
+            }
+        }
+    }
+
+    pub(super) fn open_lane(&mut self, target: Target, next: u32) {
+        let Some(group) = self.task.group_of(target) else { return };
+        let lane = Lane::new(next);
+        let sender = lane.clone().run(self.task.server.clone(), group, self.task.producer_id());
+        self.senders.push(tokio::task::spawn_local(sender));
+        self.lanes.insert(target, lane);
+    }
+
+    pub(super) async fn wait_for_room(&self) {
+        for lane in self.lanes.values() {
+            if lane.bytes() > WAITING_BYTES_MAX {
+                lane.drained_to(WAITING_BYTES_MAX / 2).await;
+            }
+        }
+    }
+
+    /// Records that compaction has left have no entries any more.
+    pub(super) async fn clean(&mut self, reader: &leat_storage::LogReader) -> Result<(), Ended> {
+        let until = reader.clean_end();
+        let mut offset = self.from_offset;
+        while offset < until {
+            let stop = |error: leat_storage::Error| Ended::Stopped(error.to_string());
+            let slice = reader.read(offset, until, 1 << 20, true).map_err(stop)?;
+            for range in slice.ranges {
+                let mut bytes = range.read_to_bytes().map_err(stop)?;
+                while !bytes.is_empty() {
+                    let header = records::BatchHeader::parse(&bytes).map_err(|e| Ended::Stopped(e.to_string()))?;
+                    let batch = bytes.split_to(header.size().min(bytes.len()));
+                    let mut out = Vec::new();
+                    self.batch(&batch, &mut out).map_err(Ended::Stopped)?;
+                    self.send(out);
+                }
+                self.wait_for_room().await;
+                tokio::task::yield_now().await;
+            }
+            if slice.next_offset <= offset {
+                break;
+            }
+            offset = slice.next_offset;
+        }
+        Ok(())
+    }
+
+    pub(super) fn show(&self) {
+        let (watermark, counts, open_windows) = match &self.machine {
+            Machine::Source(stage) => (stage.watermark(), stage.counts(), 0),
+            Machine::Merge(stage) => (stage.watermark(), Default::default(), stage.open_windows()),
+        };
+        let standing = Standing {
+            watermark,
+            next_offset: self.next_offset,
+            data_at: self.data_at,
+            counts,
+            open_windows,
+            state_bytes: self.state_bytes(),
+            stopped: None,
+        };
+        self.task.board.set(self.task.name(), standing);
+        self.tell(Some(Mark { watermark, data_at: self.data_at }));
+    }
+
+    /// Tells other nodes how far this source partition is.
+    pub(super) fn tell(&self, mark: Option<Mark>) {
+        let task = self.task;
+        if task.stage == Stage::Source && task.server.peers.is_clustered() {
+            task.server.peers.watermarks.tell(task.pipeline.number, task.partition.index(), mark);
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.tell(None);
+        self.lanes.values().for_each(Lane::end);
+        self.senders.drain(..).for_each(|sender| sender.abort());
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

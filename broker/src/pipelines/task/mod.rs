@@ -1,0 +1,268 @@
+//! One stage of a pipeline on one partition: reads the log while this node leads it, applies, and sends what comes out.
+
+mod bases;
+mod live;
+mod ticks;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use leat_pipeline::plan::{Plan, Start};
+use leat_pipeline::stage::{MergeStage, SourceStage, Target};
+use leat_storage::GroupId;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::board::{Board, Name, Standing};
+use super::entry::{Begin, Control, Stage};
+use super::lane::Lane;
+use super::log;
+use crate::clock::now_ms;
+use crate::metadata::Topics;
+use crate::partition::{Partition, State};
+use crate::producers::PIPELINE_IDS;
+use crate::replica::Answer;
+use crate::server::Server;
+
+/// A pipeline as all its tasks know it.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub(super) number: u64,
+    pub(super) name: String,
+    pub(super) plan: Arc<Plan>,
+    pub(super) topics: Topics,
+    /// Partitions of the source.
+    pub(super) sources: i32,
+    /// Partitions of the output, and of the internal topic.
+    pub(super) outputs: i32,
+    /// Partitions of the side topics.
+    pub(super) sides: i32,
+    pub(super) created_ms: i64,
+    /// Nothing is applied, but the log is held.
+    pub(super) paused: bool,
+}
+
+/// One stage on one partition.
+pub(super) struct Task {
+    pub(super) server: Arc<Server>,
+    pub(super) board: Arc<Board>,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) stage: Stage,
+    pub(super) partition: Arc<Partition>,
+    /// When the last entry of the partition was written, or seen: shared by all who commit ticks to it.
+    pub(super) stamp: Rc<Cell<Instant>>,
+}
+
+enum Machine {
+    Source(Box<SourceStage>),
+    Merge(Box<MergeStage>),
+}
+
+/// A task while its partition is led here.
+struct Live<'a> {
+    task: &'a Task,
+    machine: Machine,
+    lanes: BTreeMap<Target, Lane>,
+    senders: Vec<JoinHandle<()>>,
+    /// The next entry.
+    next: u64,
+    /// Records below it are not the pipeline's.
+    from_offset: i64,
+    next_offset: i64,
+    unsaved_bytes: u64,
+    unsaved_entries: u64,
+    data_at: Instant,
+    /// When the first change that waits for a flush came.
+    changed_at: Option<Instant>,
+    /// Rows came since the last tick.
+    rows_since_tick: bool,
+    /// The wall clock that this leader committed last.
+    walled_ms: i64,
+}
+
+/// Why a task does not go on.
+enum Ended {
+    /// Another node leads, or the partition is being opened again.
+    Lost,
+    /// Going on would be wrong.
+    Stopped(String),
+}
+
+impl Task {
+    pub(super) fn name(&self) -> Name {
+        Name { pipeline: self.pipeline.number, stage: self.stage, partition: self.partition.index() }
+    }
+
+    /// Runs until it is dropped.
+    pub(super) async fn run(self) {
+        loop {
+            self.led().await;
+            if self.partition.state() == State::Deleted {
+                return self.board.forget(self.name());
+            }
+            let epoch = self.partition.leader_epoch();
+            let ended = match self.load().await {
+                Ok(live) if self.pipeline.paused => {
+                    live.show();
+                    return std::future::pending().await;
+                }
+                Ok(mut live) => {
+                    let ended = live.run(epoch).await;
+                    live.end();
+                    ended
+                }
+                Err(ended) => ended,
+            };
+            match ended {
+                Ended::Lost => {
+                    self.board.forget(self.name());
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Ended::Stopped(reason) => {
+                    let pipeline = &self.pipeline.name;
+                    tracing::error!(pipeline, partition = %self.partition.folder(), %reason, "a pipeline has stopped");
+                    let standing =
+                        self.board.of(self.pipeline.number).into_iter().find(|(name, _)| *name == self.name());
+                    let standing = standing.map_or_else(Standing::default, |(_, standing)| standing);
+                    self.board.set(self.name(), Standing { stopped: Some(reason), ..standing });
+                    // Until it is paused and resumed, or replaced.
+                    return std::future::pending().await;
+                }
+            }
+        }
+    }
+
+    /// Waits until the partition is open and led here.
+    async fn led(&self) {
+        let wakeup = Arc::new(Notify::new());
+        let _watch = self.partition.watch(&wakeup);
+        loop {
+            self.server.shard(&self.partition).open(&self.partition).await;
+            match self.partition.state() {
+                State::Open if self.partition.is_settled() => return,
+                State::Deleted => return,
+                _ => {}
+            }
+            // A partition that is being opened again wakes nobody.
+            let _ = tokio::time::timeout(Duration::from_millis(500), wakeup.notified()).await;
+        }
+    }
+
+    fn machine(&self, wall_ms: i64) -> Result<Machine, String> {
+        let pipeline = &self.pipeline;
+        let (plan, partition) = (pipeline.plan.clone(), self.partition.index());
+        Ok(match self.stage {
+            Stage::Source => {
+                let flush_rows = self.server.config().leat_pipeline_flush_rows;
+                Machine::Source(Box::new(SourceStage::new(plan, partition, pipeline.outputs, wall_ms, flush_rows)?))
+            }
+            Stage::Merge => Machine::Merge(Box::new(MergeStage::new(plan, partition, pipeline.sources)?)),
+        })
+    }
+
+    /// The state as the log gives it.
+    async fn load(&self) -> Result<Live<'_>, Ended> {
+        let past = log::past(&self.partition, self.pipeline.number, self.stage).map_err(Ended::Stopped)?;
+        let mut live = Live {
+            task: self,
+            machine: self.machine(self.pipeline.created_ms).map_err(Ended::Stopped)?,
+            lanes: BTreeMap::new(),
+            senders: Vec::new(),
+            next: 1,
+            from_offset: self.partition.log_start(),
+            next_offset: self.partition.log_start(),
+            unsaved_bytes: 0,
+            unsaved_entries: 0,
+            data_at: Instant::now(),
+            changed_at: None,
+            rows_since_tick: false,
+            walled_ms: i64::MIN,
+        };
+        if let Some((entry, saved)) = past.base {
+            live.restore(&saved).map_err(|error| Ended::Stopped(error.to_string()))?;
+            live.next = entry + 1;
+        } else {
+            if self.stage == Stage::Merge && self.partition.log_start() > 0 {
+                return Err(Ended::Stopped("its state is lost: make the pipeline again".to_owned()));
+            }
+            let begin = match (self.stage, past.begin) {
+                (Stage::Merge, _) => None,
+                (Stage::Source, Some(begin)) => Some(begin),
+                (Stage::Source, None) => Some(self.begin().await?),
+            };
+            if let Some(begin) = begin {
+                live.from_offset = begin.offset;
+                live.next_offset = begin.offset;
+                live.machine = self.machine(begin.wall_ms).map_err(Ended::Stopped)?;
+            }
+            if let Some(reader) = self.partition.reader() {
+                live.next = log::index_of(&reader, live.from_offset).map_err(Ended::Stopped)?;
+                let first = reader.first_index();
+                if live.next <= first && reader.clean_end() > live.from_offset {
+                    live.clean(&reader).await?;
+                    live.next = first;
+                }
+            }
+        }
+        let start = self.partition.log_start();
+        if live.from_offset < start {
+            let missed = format!("records {} to {} were deleted before they were applied", live.from_offset, start - 1);
+            return Err(Ended::Stopped(format!("{missed}: make the pipeline again to go on without them")));
+        }
+        self.stamp.set(Instant::now());
+        live.need();
+        Ok(live)
+    }
+
+    /// Commits where the pipeline begins in this partition.
+    async fn begin(&self) -> Result<Begin, Ended> {
+        let partition = &self.partition;
+        let end = partition.high_watermark();
+        let offset = match &self.pipeline.plan.source.start {
+            Start::Earliest | Start::Group(_) | Start::Savepoint(_) => partition.log_start(),
+            Start::Latest => end,
+            Start::Timestamp(timestamp) => match partition.reader() {
+                Some(reader) => {
+                    let found = reader.offset_for_timestamp(*timestamp, end);
+                    found.map_err(|error| Ended::Stopped(error.to_string()))?.map_or(end, |found| found.offset)
+                }
+                None => end,
+            },
+            Start::Offsets(offsets) => {
+                let given = offsets.iter().find(|(index, _)| *index == partition.index());
+                given.map_or(partition.log_start(), |(_, offset)| (*offset).clamp(partition.log_start(), end))
+            }
+        };
+        let begin = Begin { pipeline: self.pipeline.number, offset, wall_ms: now_ms() };
+        self.commit(&Control::Begin(begin)).await?;
+        Ok(begin)
+    }
+
+    async fn commit(&self, control: &Control) -> Result<(), Ended> {
+        let (kind, payload) = control.encode();
+        match self.server.shard(&self.partition).control(&self.partition, kind, payload).await {
+            Answer::Appended { .. } | Answer::Duplicate { .. } => Ok(()),
+            _ => Err(Ended::Lost),
+        }
+    }
+
+    fn group_of(&self, target: Target) -> Option<GroupId> {
+        let topics = &self.pipeline.topics;
+        let side = self.partition.index() % self.pipeline.sides.max(1);
+        let (topic_id, partition) = match target {
+            Target::Merge(partition) => (topics.partials?, partition),
+            Target::Output(partition) => (topics.output, partition),
+            Target::Late => (topics.late?, side),
+            Target::Rejected => (topics.rejected?, side),
+        };
+        Some(GroupId { topic_id, partition })
+    }
+
+    fn producer_id(&self) -> i64 {
+        let stage = i64::from(self.stage == Stage::Merge);
+        PIPELINE_IDS + (self.pipeline.number.cast_signed() << 22) + (stage << 21) + i64::from(self.partition.index())
+    }
+}
