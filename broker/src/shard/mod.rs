@@ -361,14 +361,17 @@ impl Shard {
         }
     }
 
-    /// Gives partitions back to their preferred leaders, where those have been there for a while.
+    /// Gives partitions back to their preferred leaders, where those have been there for a while, and doubts leaders that are gone.
     fn balance(&mut self) {
         let before = std::mem::replace(&mut self.balanced, (Instant::now(), self.alive.clone())).1;
         for slot in 0..self.slots.len() {
-            if let Some(owned) = self.slots[slot].as_mut().filter(|owned| owned.partition.is_led_here()) {
+            let Some(owned) = self.slots[slot].as_mut() else { continue };
+            if owned.partition.is_led_here() {
                 owned.prefer(|node| self.alive.get(&node).is_some_and(|process| before.get(&node) == Some(process)));
-                self.touch(slot);
+            } else if !owned.doubt(&self.alive) {
+                continue;
             }
+            self.touch(slot);
         }
     }
 

@@ -140,13 +140,28 @@ impl Owned {
     /// Other nodes have come, or are lost.
     pub(super) fn nodes(&mut self, alive: &Alive, lost: &[i32]) {
         let down = self.down(alive);
-        let first =
-            self.partition.placement().members().find(|replica| !down.contains(&replica.id)).map(|first| first.id);
         let led_by_lost = lost.contains(&self.partition.leader().0);
         self.step(Event::Down { replicas: down });
         if led_by_lost {
-            self.step(Event::LeaderLost { first: first == Some(self.partition.replica_id) });
+            self.leader_lost(alive);
         }
+    }
+
+    /// A group may have fallen asleep behind a leader that was gone by then: looked at now and then, it campaigns. True where
+    /// it was so.
+    pub(super) fn doubt(&mut self, alive: &Alive) -> bool {
+        let leaderless = self.partition.is_replicated() && !alive.contains_key(&self.partition.leader().0);
+        if leaderless {
+            self.leader_lost(alive);
+        }
+        leaderless
+    }
+
+    fn leader_lost(&mut self, alive: &Alive) {
+        let down = self.down(alive);
+        let first = self.partition.placement().members().find(|replica| !down.contains(&replica.id));
+        let first = first.is_some_and(|first| first.id == self.partition.replica_id);
+        self.step(Event::LeaderLost { first });
     }
 
     /// The leader can't serve this replica with entries: it fetches the log, unless it has done so already.
