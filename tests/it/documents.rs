@@ -13,6 +13,8 @@ fn every_test_that_the_page_names_exists() {
         let (module, test) = name.rsplit_once("::").unwrap();
         let file = folder.join("it").join(module.replace("::", "/")).with_extension("rs");
         let source = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {}: {error}", file.display()));
-        assert!(source.contains(&format!("#[test]\nfn {test}()")), "{name} is not in {}", file.display());
+        let is_there =
+            source.contains(&format!("#[test]\nfn {test}()")) || source.contains(&format!("async fn {test}()"));
+        assert!(is_there, "{name} is not in {}", file.display());
     }
 }
