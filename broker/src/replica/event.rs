@@ -34,8 +34,8 @@ pub(crate) enum Event<T> {
     Tick,
     /// Replicas of the group whose nodes are down, all of them.
     Down { replicas: Vec<u64> },
-    /// The node of the group's leader has ended. One of the others is the first to campaign.
-    LeaderLost { first: bool },
+    /// The node of the group's leader has ended. The others campaign one after another, the first of them at once.
+    LeaderLost { rank: usize },
     /// The leader takes this replica for one that entries can't serve, which it is no more: it says how far it is.
     Seeded,
     /// This replica should lead, and nobody is known to.

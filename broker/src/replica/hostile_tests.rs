@@ -103,7 +103,7 @@ fn replica() -> Replica<()> {
         applies_records: true,
         tail_bytes_max: 1 << 20,
         producer_expiration_ms: 86_400_000,
-        election_ticks: 4,
+        election_seed: 4,
         insync_min: 2,
     };
     Replica::open(start, settings).unwrap()
@@ -117,7 +117,7 @@ fn run(steps: Vec<Step>) {
         let event = match step {
             Step::Tick => Event::Tick,
             Step::Campaign => Event::Campaign,
-            Step::LeaderLost => Event::LeaderLost { first: true },
+            Step::LeaderLost => Event::LeaderLost { rank: 0 },
             Step::Seeded => Event::Seeded,
             Step::Down(replicas) => Event::Down { replicas },
             Step::Transfer(to) => Event::Transfer { to },

@@ -11,6 +11,8 @@
 
 mod apply;
 mod check;
+#[cfg(test)]
+mod election_tests;
 mod event;
 mod frame;
 #[cfg(test)]
@@ -70,6 +72,9 @@ pub(crate) struct Start {
     pub(crate) producers: ProducerState,
 }
 
+/// Ticks for which a leader is sure of its followers; a follower waits for up to twice as many before it campaigns.
+const ELECTION_TICKS: usize = 10;
+
 /// What may change while a replica runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
@@ -81,8 +86,8 @@ pub(crate) struct Settings {
     pub(crate) tail_bytes_max: usize,
     /// `producer.id.expiration.ms`.
     pub(crate) producer_expiration_ms: u64,
-    /// Ticks without a leader before a campaign; drawn by the caller, so that raft draws nothing.
-    pub(crate) election_ticks: usize,
+    /// What the ticks without a leader before a campaign are drawn from, beside the replica and its term.
+    pub(crate) election_seed: u64,
     /// `min.insync.replicas`.
     pub(crate) insync_min: usize,
 }
@@ -163,9 +168,9 @@ impl<T> Replica<T> {
         });
         let config = raft::Config {
             id: start.replica_id,
-            election_tick: settings.election_ticks,
-            min_election_tick: settings.election_ticks,
-            max_election_tick: settings.election_ticks + 1,
+            election_tick: ELECTION_TICKS,
+            min_election_tick: ELECTION_TICKS,
+            max_election_tick: 2 * ELECTION_TICKS,
             heartbeat_tick: 1,
             applied: start.applied,
             max_size_per_msg: 1 << 20,
@@ -281,6 +286,7 @@ impl<T> Replica<T> {
             Event::Message(message) => self.message(*message, effects),
             Event::Tick => {
                 if self.may_campaign() {
+                    self.draw_patience();
                     self.node.tick();
                 }
                 self.flush(effects);
@@ -291,7 +297,7 @@ impl<T> Replica<T> {
                 self.flush(effects);
             }
             Event::Seeded => self.seeded(effects),
-            Event::LeaderLost { first } => self.leader_lost(first, effects),
+            Event::LeaderLost { rank } => self.leader_lost(rank, effects),
             Event::Campaign => {
                 self.wake();
                 self.campaign();
@@ -374,6 +380,15 @@ impl<T> Replica<T> {
         membership::decides_alone(self.node.store().membership(), self.node.raft.id)
     }
 
+    /// How long this replica waits for a leader before it campaigns: another time than the others, and another in each term, so
+    /// that two who got half of the votes each do not try again at the same moment for ever. raft's own draw could not be
+    /// repeated in a test.
+    fn draw_patience(&mut self) {
+        let raft = &mut self.node.raft;
+        let drawn = mixed(mixed(self.settings.election_seed ^ raft.id) ^ raft.term) % ELECTION_TICKS as u64;
+        raft.set_randomized_election_timeout(ELECTION_TICKS + drawn as usize);
+    }
+
     /// Asks for votes, where this replica may have them.
     fn campaign(&mut self) {
         if self.node.raft.promotable() && self.may_campaign() && self.node.raft.term < TERM_MAX {
@@ -413,6 +428,14 @@ impl<T> Replica<T> {
         self.node.on_entries_fetched(request.context);
         self.flush(effects);
     }
+}
+
+/// A number of which every bit depends on all bits of the other (the finish of SplitMix64, Steele, Lea and Flood 2014).
+fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
 }
 
 /// The body of a trim entry: the new log start, big-endian.

@@ -9,6 +9,9 @@ use raft::eraftpb::{Message, MessageType};
 
 use super::{Effects, Replica};
 
+/// Between the campaigns of two that follow a leader which is lost.
+const TURN_TICKS: usize = 3;
+
 /// The context of a heartbeat after which no more come.
 const LAST: &[u8] = b"rest";
 
@@ -36,15 +39,19 @@ impl<T> Replica<T> {
         }
     }
 
-    /// The leader's node has ended. The first in line campaigns at once; the others grant it their vote, or campaign at their
-    /// next tick.
-    pub(super) fn leader_lost(&mut self, first: bool, effects: &mut Effects<T>) {
+    /// The leader's node has ended. The first in line campaigns at once; the others grant it their vote, and campaign a little
+    /// later one after another: a first that lacks entries is elected by nobody.
+    pub(super) fn leader_lost(&mut self, rank: usize, effects: &mut Effects<T>) {
         self.wake();
         if self.is_leader() {
             return;
         }
-        self.node.raft.election_elapsed = self.node.raft.election_timeout();
-        if first {
+        self.draw_patience();
+        let raft = &mut self.node.raft;
+        // Nobody is bound to the leader that was, from here on.
+        let turn = raft.randomized_election_timeout().saturating_sub(rank * TURN_TICKS);
+        raft.election_elapsed = turn.max(raft.election_timeout());
+        if rank == 0 {
             self.campaign();
         }
         self.flush(effects);

@@ -145,7 +145,8 @@ pub(super) fn settings(around: &Surroundings, partition: &Partition, applies_rec
         applies_records,
         tail_bytes_max: 4 << 20,
         producer_expiration_ms: around.producer_expiration_ms,
-        election_ticks: 10 + partition.index().unsigned_abs() as usize % 10,
+        // Partitions whose leaders are lost together do not all vote together.
+        election_seed: u64::from(partition.index().unsigned_abs()) << 32,
         insync_min: usize::try_from(config.min_insync_replicas).unwrap_or(1),
     }
 }

@@ -159,9 +159,10 @@ impl Owned {
 
     fn leader_lost(&mut self, alive: &Alive) {
         let down = self.down(alive);
-        let first = self.partition.placement().members().find(|replica| !down.contains(&replica.id));
-        let first = first.is_some_and(|first| first.id == self.partition.replica_id);
-        self.step(Event::LeaderLost { first });
+        let placement = self.partition.placement();
+        let mut left = placement.members().filter(|replica| !down.contains(&replica.id));
+        let rank = left.position(|replica| replica.id == self.partition.replica_id).unwrap_or(0);
+        self.step(Event::LeaderLost { rank });
     }
 
     /// The leader can't serve this replica with entries: it fetches the log, unless it has done so already.

@@ -161,13 +161,13 @@ impl World {
             return self.start(at);
         }
         match choice {
-            0..150 => self.tick(at),
-            150..560 => self.deliver(),
-            560..690 => self.write(at),
-            690..810 => self.sync(at),
-            810..950 if self.options.calm && self.now % 1000 < 800 => Ok(()),
+            0..205 => self.tick(at),
+            205..590 => self.deliver(),
+            590..710 => self.write(at),
+            710..820 => self.sync(at),
+            820..950 if self.options.calm && self.now % 1000 < 800 => Ok(()),
             920..950 if self.placement.is_changing() => self.steer(at),
-            810..950 => self.produce(),
+            820..950 => self.produce(),
             950..957 => self.checkpoint(at),
             957..963 => self.notice(at),
             998.. if self.options.spares > 0 && !self.healed => self.reassign(),
@@ -192,7 +192,7 @@ impl World {
             // Small, so that entries for a peer that lags are read back.
             tail_bytes_max: 300,
             producer_expiration_ms: 86_400_000,
-            election_ticks: 6 + self.random.below(10),
+            election_seed: self.random.below(1 << 20) as u64,
             insync_min: 1,
         };
         let node = &mut self.nodes[at];
@@ -277,9 +277,9 @@ impl World {
         let lost = before.get(&leader).is_some_and(|starts| self.nodes[at].seen.get(&leader) != Some(starts));
         self.summary.rests += u64::from(self.nodes[at].replica.as_ref().is_some_and(|replica| !replica.wants_ticks()));
         self.event(at, Event::Down { replicas: down })?;
-        let first = self.random.per_mille(500);
+        let rank = self.random.below(3);
         match lost {
-            true => self.event(at, Event::LeaderLost { first }),
+            true => self.event(at, Event::LeaderLost { rank }),
             false => Ok(()),
         }
     }
@@ -287,9 +287,9 @@ impl World {
     /// Something that an operator, or a false alarm, may do at any time.
     fn unrest(&mut self, at: usize) -> Result<(), String> {
         let to = self.nodes[self.random.below(self.nodes.len())].id;
-        let first = self.random.per_mille(500);
+        let rank = self.random.below(3);
         match self.random.below(3) {
-            0 => self.event(at, Event::LeaderLost { first }),
+            0 => self.event(at, Event::LeaderLost { rank }),
             1 => self.event(at, Event::Campaign),
             _ => self.event(at, Event::Transfer { to }),
         }
