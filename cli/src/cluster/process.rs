@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// The longest that a program is waited for which has no command line yet; the kernel's own threads never have one.
+const STARTING_MAX: Duration = Duration::from_millis(500);
+
 /// A process that runs, or is paused.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -26,12 +29,25 @@ impl Process {
         // The handle first: if the pid changes hands after it, it is that of the one that ended.
         let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
         let process = Process { pid, handle };
-        // Empty for a process that has ended and was not waited for.
-        let line = fs::read(process.file("cmdline")).ok()?;
+        let line = process.command_line()?;
         let arguments: Vec<_> = line.split(|byte| *byte == 0).collect();
         let is_broker = arguments.get(1) == Some(&&b"broker"[..]);
         let wanted = [&b"--data-dir"[..], data.as_os_str().as_encoded_bytes()];
         (is_broker && arguments.windows(2).any(|pair| pair == wanted)).then_some(process)
+    }
+
+    /// Empty for one that has ended and was not waited for.
+    fn command_line(&self) -> Option<Vec<u8>> {
+        let begun = Instant::now();
+        loop {
+            let line = fs::read(self.file("cmdline")).ok()?;
+            // The kernel shows none either in the moment between a program's start and its first instruction.
+            let may_come = line.is_empty() && self.is_running() && begun.elapsed() < STARTING_MAX;
+            if !may_come {
+                return Some(line);
+            }
+            sleep(LOOK_AGAIN);
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
@@ -48,13 +64,17 @@ impl Process {
     /// Waits until it has ended; false where it does not.
     pub(crate) fn wait_end(&self, patience: Duration) -> bool {
         let begun = Instant::now();
-        while self.state().is_some_and(|state| !matches!(state, 'Z' | 'X')) {
+        while self.is_running() {
             if begun.elapsed() > patience {
                 return false;
             }
             sleep(LOOK_AGAIN);
         }
         true
+    }
+
+    fn is_running(&self) -> bool {
+        self.state().is_some_and(|state| !matches!(state, 'Z' | 'X'))
     }
 
     pub(crate) fn is_paused(&self) -> bool {
