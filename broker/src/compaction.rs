@@ -78,9 +78,14 @@ impl Cleaner {
     /// Of the partitions that are due, the one that would gain most.
     async fn dirtiest(&mut self, config: &Config) -> Option<Arc<Partition>> {
         let mut dirtiest: Option<(f64, Arc<Partition>)> = None;
+        let image = self.server.image();
         for partition in self.server.partitions.all() {
             let topic = partition.config();
             if !topic.cleanup_policy.compact || self.damaged.contains(&partition.group) {
+                continue;
+            }
+            // A pipeline reads entries, its own state among them, which compaction would take: on any replica.
+            if image.reader_of(partition.group.topic_id).is_some() {
                 continue;
             }
             // One that was never written to has no folder and nothing to clean.
@@ -153,6 +158,9 @@ impl Cleaner {
             match pass.step()? {
                 Step::More { bytes } => {
                     moved += bytes;
+                    // A thread that has just been woken waits for the rest of this one's time slice otherwise, which is longer
+                    // than a produce takes.
+                    thread::yield_now();
                     let wait = throttle(moved, begun.elapsed(), config.log_cleaner_io_max_bytes_per_second);
                     if self.stops_within(wait).await || partition.state() != State::Open {
                         return Err(End::Stopped);

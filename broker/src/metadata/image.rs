@@ -153,6 +153,11 @@ impl Image {
         self.statements.get(name)
     }
 
+    /// A pipeline that reads a topic.
+    pub fn reader_of(&self, topic: Uuid) -> Option<&Arc<Statement>> {
+        self.statements().find(|statement| statement.topics.is_some_and(|topics| topics.source == topic))
+    }
+
     /// The pipeline that writes to a topic.
     pub fn writer_of(&self, topic: Uuid) -> Option<&Arc<Statement>> {
         self.statements()

@@ -62,6 +62,11 @@ impl Board {
         self.standings.lock().insert(name, standing);
     }
 
+    /// A stage does not go on.
+    pub(crate) fn stop(&self, name: Name, reason: String) {
+        self.standings.lock().entry(name).or_default().stopped = Some(reason);
+    }
+
     pub(crate) fn forget(&self, name: Name) {
         self.standings.lock().remove(&name);
     }

@@ -46,8 +46,9 @@ pub(crate) async fn emitted(server: &Server, emit: &Emit) -> Result<u64, (ErrorC
     let refused = |code, reason: &str| Err((code, reason.to_owned()));
     let Some(group) = emit.group else { return refused(ErrorCode::INVALID_REQUEST, "a batch for no partition") };
     let header = match records::check(&emit.batch) {
-        Ok(header) if header.producer_id >= PIPELINE_IDS && !header.is_entry() && !header.is_control() => header,
-        _ => return refused(ErrorCode::INVALID_REQUEST, "not a pipeline's batch"),
+        // A pipeline's, or of `INSERT INTO ... VALUES`.
+        Ok(header) if (header.producer_id >= PIPELINE_IDS || !header.has_producer()) && !header.is_control() => header,
+        _ => return refused(ErrorCode::INVALID_REQUEST, "neither a pipeline's batch nor one without a producer"),
     };
     let Some(partition) = server.partition_of(group.into()) else {
         return refused(ErrorCode::NOT_LEADER_OR_FOLLOWER, "the partition is not here");

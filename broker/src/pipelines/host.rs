@@ -71,15 +71,16 @@ impl Tasks {
     /// Makes the tasks what the metadata says, at each change of it.
     async fn follow(mut self) {
         let mut applied = self.server.applied();
-        let mut before: Option<Arc<Image>> = None;
+        let mut compiled: Option<(Arc<Image>, Catalog)> = None;
         loop {
             let image = self.server.image();
             applied.mark_unchanged();
-            let changed = before.as_ref().is_none_or(|before| !before.has_statements_of(&image));
-            // Partitions come and go with their topics.
-            if self.server.is_caught_up() && (changed || image.statements().next().is_some()) {
-                self.arrange(&image);
-                before = Some(image);
+            if self.server.is_caught_up() {
+                let same = compiled.take().filter(|(before, _)| before.has_statements_of(&image));
+                let catalog = same.map_or_else(|| Catalog::of(&image), |(_, catalog)| catalog);
+                // Also where statements are the same: partitions come and go with their topics.
+                self.arrange(&image, &catalog);
+                compiled = Some((image, catalog));
             }
             if applied.changed().await.is_err() {
                 return;
@@ -87,8 +88,7 @@ impl Tasks {
         }
     }
 
-    fn arrange(&mut self, image: &Image) {
-        let catalog = Catalog::of(image);
+    fn arrange(&mut self, image: &Image, catalog: &Catalog) {
         let mut wanted = HashMap::new();
         for known in catalog.pipelines() {
             for (name, partition, pipeline) in self.tasks_of(image, known) {

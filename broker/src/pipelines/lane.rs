@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use leat_pipeline::stage::Emission;
-use leat_protocol::records::{BatchHeader, Builder, Compression};
+use leat_protocol::records::{BatchError, BatchHeader, Builder, Compression};
 use leat_storage::GroupId;
 use tokio::sync::Notify;
 
@@ -45,7 +45,7 @@ struct Shared {
     /// Something was added, or it ended.
     filled: Notify,
     /// Something was taken.
-    pub(super) drained: Notify,
+    drained: Notify,
 }
 
 impl Lane {
@@ -89,17 +89,22 @@ impl Lane {
     pub(super) async fn run(self, server: std::sync::Arc<Server>, group: GroupId, producer_id: i64) {
         let mut wait = RETRY;
         loop {
-            let (first, count, batch) = {
+            let (first, built) = {
                 let queue = self.0.queue.borrow();
                 if queue.ended {
                     return;
                 }
-                let (count, batch) = build(&queue, producer_id);
-                (queue.first, count, batch)
+                (queue.first, build(&queue, producer_id))
             };
-            let Some((batch, header)) = batch else {
-                self.0.filled.notified().await;
-                continue;
+            let (count, batch, header) = match built {
+                Ok(Some(built)) => built,
+                Ok(None) => {
+                    self.0.filled.notified().await;
+                    continue;
+                }
+                Err(error) => {
+                    return tracing::error!(?group, %error, "emissions that make no batch: the pipeline stands still");
+                }
             };
             let delivered = deliver(&server, group, batch, header).await;
             tracing::trace!(?group, producer_id, first, count, ?delivered, "emissions");
@@ -148,24 +153,21 @@ fn size(emission: &Emission) -> usize {
     emission.key.as_ref().map_or(0, Vec::len) + emission.value.as_ref().map_or(0, Vec::len) + 64
 }
 
-/// The next batch: how many records it holds, and itself.
-fn build(queue: &Queue, producer_id: i64) -> (usize, Option<(BytesMut, BatchHeader)>) {
+/// The next batch and how many records it holds; none where nothing waits.
+fn build(queue: &Queue, producer_id: i64) -> Result<Option<(usize, BytesMut, BatchHeader)>, BatchError> {
     let mut builder = Builder::new(Compression::None, None);
-    let mut count = 0;
     for emission in &queue.records {
-        if count > 0 && builder.estimated_size() + size(emission) > BATCH_BYTES {
+        if !builder.is_empty() && builder.estimated_size() + size(emission) > BATCH_BYTES {
             break;
         }
         builder.push(emission.timestamp, emission.key.as_deref(), emission.value.as_deref(), &emission.headers);
-        count += 1;
     }
+    let count = builder.len();
     if count == 0 {
-        return (0, None);
+        return Ok(None);
     }
     builder.set_producer(producer_id, 0, queue.first.cast_signed());
-    let sealed = builder.finish().ok().and_then(|batch| {
-        let header = BatchHeader::parse(&batch).ok()?;
-        Some((BytesMut::from(batch), header))
-    });
-    (count, sealed)
+    let batch = builder.finish()?;
+    let header = BatchHeader::parse(&batch)?;
+    Ok(Some((count, BytesMut::from(batch), header)))
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use leat_protocol::records::entry;
+use leat_pipeline::plan::Start;
+use leat_protocol::records::{BatchHeader, entry};
 use leat_storage::LogReader;
 
 use super::entry::{Base, Begin, Control, Stage};
@@ -11,6 +12,9 @@ use crate::partition::Partition;
 
 /// Bytes read at a time.
 const READ_BYTES: u64 = 1 << 20;
+
+/// The largest batch, plain, that is read.
+pub(crate) const BATCH_BYTES_MAX: usize = 256 << 20;
 
 /// An entry.
 #[derive(Debug)]
@@ -40,6 +44,41 @@ pub(crate) fn read(partition: &Partition, first: u64) -> Result<Vec<Entry>, Stri
     }
     let frames = reader.read_entries(first, until, READ_BYTES).map_err(|error| error.to_string())?;
     frames.into_iter().map(parse).collect()
+}
+
+/// The next batches of records from an offset on, and where to go on; nothing where there is none before `until`. Also reads
+/// what compaction has left, which has no entries any more, and passes over control frames.
+pub(crate) fn batches(reader: &LogReader, from: i64, until: i64) -> Result<Option<(Vec<Bytes>, i64)>, String> {
+    if from >= until {
+        return Ok(None);
+    }
+    let slice = reader.read(from, until, READ_BYTES as u32, true).map_err(|error| error.to_string())?;
+    let mut batches = Vec::new();
+    for range in slice.ranges {
+        let mut bytes = range.read_to_bytes().map_err(|error| error.to_string())?;
+        while !bytes.is_empty() {
+            let size = BatchHeader::parse(&bytes).map_err(|error| error.to_string())?.size();
+            batches.push(bytes.split_to(size.min(bytes.len())));
+        }
+    }
+    Ok((slice.next_offset > from).then_some((batches, slice.next_offset)))
+}
+
+/// The offset at which reading begins.
+pub(crate) fn start(partition: &Partition, start: &Start) -> Result<i64, String> {
+    let (first, end) = (partition.log_start(), partition.high_watermark());
+    Ok(match start {
+        Start::Earliest | Start::Group(_) | Start::Savepoint(_) => first,
+        Start::Latest => end,
+        Start::Timestamp(timestamp) => {
+            let found = partition.reader().map(|reader| reader.offset_for_timestamp(*timestamp, end)).transpose();
+            found.map_err(|error| error.to_string())?.flatten().map_or(end, |found| found.offset)
+        }
+        Start::Offsets(offsets) => {
+            let given = offsets.iter().find(|(index, _)| *index == partition.index());
+            given.map_or(first, |(_, offset)| (*offset).clamp(first, end))
+        }
+    })
 }
 
 fn parse(frame: Bytes) -> Result<Entry, String> {

@@ -27,3 +27,16 @@ pub(crate) use self::catalog::{Catalog, Known};
 pub(crate) use self::delivery::{Delivered, advance, advanced, emitted};
 pub(crate) use self::entry::Stage;
 pub(crate) use self::host::{Host, start};
+
+use crate::metadata::Topics;
+use crate::server::Server;
+
+/// Records of its input that a stage has not applied, as far as this node knows the input.
+pub(crate) fn lag(server: &Server, topics: &Topics, name: Name, standing: &Standing) -> i64 {
+    let input = match name.stage {
+        Stage::Source => Some(topics.source),
+        Stage::Merge => topics.partials,
+    };
+    let partition = input.and_then(|topic| server.partitions.get(topic, name.partition));
+    partition.map_or(0, |partition| (partition.high_watermark() - standing.next_offset).max(0))
+}

@@ -15,8 +15,7 @@ struct Duel {
 impl Duel {
     fn new(latency_ticks: usize) -> Duel {
         let replica = |id| {
-            let start =
-                Start { replica_id: id, membership: members(1..=3), first_index: 1, ..Start::default() };
+            let start = Start { replica_id: id, membership: members(1..=3), first_index: 1, ..Start::default() };
             let settings = Settings {
                 relaxed: false,
                 applies_records: false,

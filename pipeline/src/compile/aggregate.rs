@@ -2,8 +2,9 @@
 
 use super::call::{arguments, whole};
 use super::catalog::Dialect;
+use super::coerce::cast_to;
 use super::scope::{Scope, Typed};
-use super::typer::{Names, RowNames, cast_to, condition, place, typed};
+use super::typer::{Names, RowNames, condition, place, typed};
 use crate::expr::{Expr, Number, Operator};
 use crate::plan::{Call, Function, Window};
 use crate::sql::Error;

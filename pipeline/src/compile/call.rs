@@ -1,7 +1,8 @@
 //! Calls of functions.
 
+use super::coerce::{cast_to, coerce, unify};
 use super::scope::Typed;
-use super::typer::{Names, cast_to, coerce, constant_text, place, typed, unify};
+use super::typer::{Names, constant_text, place, typed};
 use crate::expr::function::{self, ARGUMENTS_MAX, Parameter};
 use crate::expr::{Expr, JsonPath, Pattern, TimeFormat, time};
 use crate::sql::Error;

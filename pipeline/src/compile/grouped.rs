@@ -9,7 +9,7 @@ use super::typer::{RowNames, condition, place, typed};
 use super::{ResultColumn, ResultPlace};
 use crate::expr::Expr;
 use crate::plan::{Aggregate, Body, Emit, Field, Format, Window};
-use crate::sql::{Error, Query, Shape};
+use crate::sql::{Error, Query};
 use crate::value::Type;
 use sqlparser::ast;
 
@@ -199,13 +199,12 @@ fn window(query: &Query, definition: &Definition) -> Result<(Window, i64, i64), 
     if definition.windowed {
         return Err(Error::at(clause.at, "windows over windows are not supported yet"));
     }
-    let (window, size) = match clause.shape.clone() {
-        Shape::Hopping { size_ms, advance_ms, offset_ms } => {
-            (Window::Hopping { size_ms, advance_ms, offset_ms }, size_ms)
-        }
-        Shape::Cumulate { size_ms, step_ms, offset_ms } => (Window::Cumulate { size_ms, step_ms, offset_ms }, size_ms),
-        Shape::Session { gap_ms } => (Window::Session { gap_ms }, gap_ms),
-        Shape::Civil { unit, count, zone } => (Window::Civil { unit, count, zone }, DAY_MS),
+    let window = clause.shape.clone();
+    let size = match window {
+        Window::Hopping { size_ms, .. } | Window::Cumulate { size_ms, .. } => size_ms,
+        Window::Session { gap_ms } => gap_ms,
+        Window::Civil { .. } => DAY_MS,
+        Window::None => 0,
     };
     let grace_ms = clause.grace_ms.unwrap_or(if flink { 0 } else { DAY_MS });
     let least = size.saturating_add(grace_ms);

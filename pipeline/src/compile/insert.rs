@@ -1,8 +1,9 @@
 //! `INSERT INTO ... VALUES`.
 
 use super::catalog::{Catalog, Definition, DefinitionColumn};
+use super::coerce::{cast_to, coerce};
 use super::scope::{Scope, Typed};
-use super::typer::{RowNames, cast_to, coerce, place, typed};
+use super::typer::{RowNames, place, typed};
 use super::{Action, NewRecord};
 use crate::expr::can_cast;
 use crate::format::encode;

@@ -6,6 +6,7 @@
 mod aggregate;
 mod call;
 mod catalog;
+mod coerce;
 mod grouped;
 mod insert;
 mod pull;

@@ -1,11 +1,11 @@
 //! What each statement asks for.
 
 use super::catalog::{Catalog, Definition, Dialect, SourceKind};
+use super::coerce::coerce;
 use super::insert::target;
 use super::query::{self, Planned, output_definition};
 use super::session::{self, Session};
 use super::source::{Options, define};
-use super::typer::coerce;
 use super::{Action, Compiled};
 use crate::plan::{Body, Format, From as Place};
 use crate::sql::{CreateAs, Error, Kind, Name, Query, Statement, What};

@@ -18,7 +18,7 @@ pub use error::{Error, nearest};
 pub use script::parse;
 pub(crate) use select::{interval_ms, of_ident};
 pub use statement::{
-    ColumnDef, CreateAs, Define, Kind, Name, Place, Query, Setting, Shape, Show, Statement, What, WindowClause,
+    ColumnDef, CreateAs, Define, Kind, Name, Place, Query, Setting, Show, Statement, What, WindowClause,
 };
 pub(crate) use types::type_of;
 

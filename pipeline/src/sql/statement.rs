@@ -1,6 +1,6 @@
 //! Statements as they were written, before any name in them is looked up.
 
-use crate::plan::{CivilUnit, Emit, Start};
+use crate::plan::{Emit, Start, Window};
 use crate::value::Type;
 use sqlparser::ast::{Expr, Select};
 use sqlparser::tokenizer::Location;
@@ -252,7 +252,7 @@ pub struct Query {
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowClause {
     /// Their shape.
-    pub shape: Shape,
+    pub shape: Window,
     /// The event time that Flink's `DESCRIPTOR(column)` names.
     pub descriptor: Option<Name>,
     /// `PARTITION BY` of a session.
@@ -263,41 +263,4 @@ pub struct WindowClause {
     pub retention_ms: Option<i64>,
     /// Where it begins.
     pub at: Location,
-}
-
-/// The shape of windows, in milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shape {
-    /// Tumbling where size and advance are equal.
-    Hopping {
-        /// Length.
-        size_ms: i64,
-        /// From one start to the next.
-        advance_ms: i64,
-        /// Of the first start.
-        offset_ms: i64,
-    },
-    /// Growing windows.
-    Cumulate {
-        /// Largest length.
-        size_ms: i64,
-        /// From one end to the next.
-        step_ms: i64,
-        /// Of the first start.
-        offset_ms: i64,
-    },
-    /// Until a gap.
-    Session {
-        /// The gap.
-        gap_ms: i64,
-    },
-    /// On civil time.
-    Civil {
-        /// What a window is.
-        unit: CivilUnit,
-        /// How many.
-        count: i64,
-        /// The time zone's IANA name.
-        zone: String,
-    },
 }

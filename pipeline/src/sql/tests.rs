@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan::Window;
 use proptest::prelude::*;
 
 const PAGE_VIEWS: &str = "CREATE STREAM page_views (
@@ -56,7 +57,7 @@ fn the_two_statements_parse_as_written() {
     let statements = parse(PAGE_VIEWS).unwrap();
     let [Kind::Define(_), Kind::CreateAs(create)] = [&statements[0].kind, &statements[1].kind] else { panic!() };
     let window = create.query.window.as_ref().unwrap();
-    assert_eq!(window.shape, Shape::Hopping { size_ms: 60_000, advance_ms: 60_000, offset_ms: 0 });
+    assert_eq!(window.shape, Window::Hopping { size_ms: 60_000, advance_ms: 60_000, offset_ms: 0 });
     assert!(
         statements[1].text.starts_with("CREATE TABLE page_view_counts") && statements[1].text.ends_with("EMIT CHANGES")
     );
@@ -65,7 +66,7 @@ fn the_two_statements_parse_as_written() {
     assert_eq!(query.from.as_ref().unwrap().text, "orders");
     assert_eq!(
         query.window.as_ref().unwrap().shape,
-        Shape::Hopping { size_ms: 3_600_000, advance_ms: 3_600_000, offset_ms: 0 }
+        Window::Hopping { size_ms: 3_600_000, advance_ms: 3_600_000, offset_ms: 0 }
     );
 }
 

@@ -2,8 +2,8 @@
 
 use super::cursor::Cursor;
 use super::select::decimal_ms;
-use super::{Error, Name, Shape, WindowClause};
-use crate::plan::CivilUnit;
+use super::{Error, Name, WindowClause};
+use crate::plan::{CivilUnit, Window};
 use sqlparser::tokenizer::Token;
 
 /// A length of time: milliseconds, or months.
@@ -95,7 +95,7 @@ pub(super) fn clause(cursor: &mut Cursor<'_>) -> Result<WindowClause, Error> {
     let Some(size) = size else { return Err(cursor.wrong("SIZE and a length of time, like 1 MINUTE")) };
     cursor.token(&Token::RParen)?;
     let shape = match (kind, advance) {
-        ("SESSION", _) => Shape::Session { gap_ms: size.ms },
+        ("SESSION", _) => Window::Session { gap_ms: size.ms },
         ("HOPPING", None) => return Err(Error::at(at, "a hopping window needs ADVANCE BY")),
         ("TUMBLING", Some(_)) => return Err(Error::at(at, "a tumbling window has no ADVANCE BY").expected("HOPPING")),
         (_, advance) => hopping(at, size, advance.unwrap_or(size), offset_ms, zone)?,
@@ -115,7 +115,7 @@ fn hopping(
     advance: Length,
     offset_ms: i64,
     zone: Option<String>,
-) -> Result<Shape, Error> {
+) -> Result<Window, Error> {
     if let Some(zone) = zone {
         let unit = match size.unit.trim_end_matches('S') {
             "HOUR" => CivilUnit::Hour,
@@ -128,7 +128,7 @@ fn hopping(
         if advance.ms != size.ms || offset_ms != 0 || size.count < 1 {
             return Err(Error::at(at, "a window in a time zone tumbles, without an offset"));
         }
-        return Ok(Shape::Civil { unit, count: size.count, zone });
+        return Ok(Window::Civil { unit, count: size.count, zone });
     }
     if size.ms == 0 || advance.ms == 0 {
         return Err(Error::at(at, "months differ in length").expected("TIME ZONE '...' beside SIZE"));
@@ -136,7 +136,7 @@ fn hopping(
     if advance.ms > size.ms {
         return Err(Error::at(at, "windows that advance by more than their size leave gaps"));
     }
-    Ok(Shape::Hopping { size_ms: size.ms, advance_ms: advance.ms, offset_ms })
+    Ok(Window::Hopping { size_ms: size.ms, advance_ms: advance.ms, offset_ms })
 }
 
 /// What follows `FROM TABLE`: the window and the table's name.
@@ -184,10 +184,10 @@ pub(super) fn table_function(cursor: &mut Cursor<'_>) -> Result<(WindowClause, N
         ("TUMBLE", [size] | [size, _]) => hopping(at, *size, *size, offset(1), zone)?,
         ("HOP", [slide, size] | [slide, size, _]) => hopping(at, *size, *slide, offset(2), zone)?,
         ("CUMULATE", [step, size] | [step, size, _]) if step.ms > 0 && size.ms % step.ms == 0 => {
-            Shape::Cumulate { size_ms: size.ms, step_ms: step.ms, offset_ms: offset(2) }
+            Window::Cumulate { size_ms: size.ms, step_ms: step.ms, offset_ms: offset(2) }
         }
         ("CUMULATE", [_, _]) => return Err(Error::at(at, "the size of CUMULATE is not a multiple of its step")),
-        ("SESSION", [gap]) if gap.ms > 0 => Shape::Session { gap_ms: gap.ms },
+        ("SESSION", [gap]) if gap.ms > 0 => Window::Session { gap_ms: gap.ms },
         ("TUMBLE", _) => {
             return Err(Error::at(end, "the arguments are not right").expected("a size, and an offset or none"));
         }

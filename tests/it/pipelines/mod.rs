@@ -2,6 +2,7 @@
 
 mod exactly_once;
 mod examples;
+mod reach;
 mod statements;
 
 use std::collections::BTreeMap;
@@ -28,8 +29,13 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Bench {
+        Bench::with(&[]).await
+    }
+
+    async fn with(sets: &[(&str, &str)]) -> Bench {
         let folder = tempfile::tempdir().expect("a folder");
-        let broker = start(folder.path(), &[("leat.http.listen", "127.0.0.1:0")]).expect("a broker");
+        let sets = [&[("leat.http.listen", "127.0.0.1:0")], sets].concat();
+        let broker = start(folder.path(), &sets).expect("a broker");
         let sql = Sql::new(broker.http_addresses()[0].to_string());
         let producer = Producer::builder().bootstrap(broker.bootstrap()).build().await.expect("a producer");
         Bench { broker, sql, producer, _folder: folder }

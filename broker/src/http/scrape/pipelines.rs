@@ -7,7 +7,7 @@ use leat_pipeline::time::NEVER;
 
 use super::sheet::{Kind, Sheet};
 use crate::metadata::Statement;
-use crate::pipelines::{Name, Stage, Standing};
+use crate::pipelines::{self, Name, Stage, Standing};
 use crate::server::Server;
 
 /// What a gauge shows of a stage, where there is something to show.
@@ -73,16 +73,10 @@ fn stage(stage: Stage) -> &'static dyn Display {
 
 fn running(server: &Server) -> Vec<Running> {
     let image = server.image();
-    let pipelines = image.statements().filter_map(|statement| Some((statement.clone(), statement.topics?)));
-    let running = pipelines.flat_map(|(pipeline, topics)| {
+    let stored = image.statements().filter_map(|statement| Some((statement.clone(), statement.topics?)));
+    let running = stored.flat_map(|(pipeline, topics)| {
         server.pipelines.board.of(pipeline.number).into_iter().map(move |(name, standing)| {
-            let topic = match name.stage {
-                Stage::Source => Some(topics.source),
-                Stage::Merge => topics.partials,
-            };
-            let partition = topic.and_then(|topic| server.partitions.get(topic, name.partition));
-            let end = partition.map_or(0, |partition| partition.high_watermark());
-            let lag = (end - standing.next_offset).max(0);
+            let lag = pipelines::lag(server, &topics, name, &standing);
             Running { pipeline: pipeline.clone(), name, standing, lag }
         })
     });

@@ -11,14 +11,11 @@ use leat_pipeline::plan::{Column, Format, Source, Start};
 use leat_pipeline::value::Value;
 use leat_protocol::records;
 
-use super::super::Catalog;
 use super::super::entry::Stage;
+use super::super::{Catalog, log};
 use super::{Ended, Event, Out, values};
 use crate::partition::Partition;
 use crate::server::Server;
-
-/// The largest batch, plain, that is read.
-const BATCH_BYTES_MAX: usize = 256 << 20;
 
 /// How long `AT LEAST OFFSET` is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -135,27 +132,18 @@ fn read_newest(partition: &Arc<Partition>) -> Result<Newest, String> {
     let mut newest = Newest::new();
     let Some(reader) = partition.reader() else { return Ok(newest) };
     let (mut offset, until) = (partition.log_start(), partition.high_watermark());
-    while offset < until {
-        let slice = reader.read(offset, until, 1 << 20, true).map_err(|error| error.to_string())?;
-        for range in slice.ranges {
-            let mut bytes = range.read_to_bytes().map_err(|error| error.to_string())?;
-            while !bytes.is_empty() {
-                let size = records::BatchHeader::parse(&bytes).map_err(|error| error.to_string())?.size();
-                let batch = bytes.split_to(size.min(bytes.len()));
-                for record in records::records(&batch, BATCH_BYTES_MAX).map_err(|error| error.to_string())? {
-                    let record = record.map_err(|error| error.to_string())?;
-                    let Some(key) = record.key else { continue };
-                    match record.value {
-                        Some(value) => newest.insert(key, (record.timestamp, value)),
-                        None => newest.remove(&key),
-                    };
-                }
+    while let Some((batches, next)) = log::batches(&reader, offset, until)? {
+        for batch in batches {
+            for record in records::records(&batch, log::BATCH_BYTES_MAX).map_err(|error| error.to_string())? {
+                let record = record.map_err(|error| error.to_string())?;
+                let Some(key) = record.key else { continue };
+                match record.value {
+                    Some(value) => newest.insert(key, (record.timestamp, value)),
+                    None => newest.remove(&key),
+                };
             }
         }
-        if slice.next_offset <= offset {
-            break;
-        }
-        offset = slice.next_offset;
+        offset = next;
     }
     Ok(newest)
 }

@@ -20,9 +20,6 @@ use crate::clock::now_ms;
 use crate::partition::{Partition, State};
 use crate::server::Server;
 
-/// The largest batch, plain, that is read.
-const BATCH_BYTES_MAX: usize = 256 << 20;
-
 /// Between two looks at logs where nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -30,13 +27,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 struct Input {
     partition: Arc<Partition>,
     stage: SourceStage,
+    /// What is left of the records without entries: the next offset, and where they end.
+    cleaned: Option<(i64, i64)>,
     /// The next entry.
     next: u64,
     from_offset: i64,
     /// Where it ends, where it does.
     until: Option<u64>,
-    /// When something came last.
-    seen_at: Instant,
+    /// When a record came last, and when time was told last.
+    data_at: Instant,
+    ticked_at: Instant,
 }
 
 /// What a push query is while it runs.
@@ -171,7 +171,7 @@ impl Query {
     fn pass_time(&mut self, results: &mpsc::Sender<Vec<Emission>>) -> Result<(), String> {
         for at in 0..self.inputs.len() {
             let input = &mut self.inputs[at];
-            let quiet = input.seen_at.elapsed();
+            let quiet = input.data_at.max(input.ticked_at).elapsed();
             let due = match input.stage.due() {
                 Due::Nothing => false,
                 Due::Quiet(ms) => quiet >= Duration::from_millis(ms.unsigned_abs()),
@@ -179,7 +179,7 @@ impl Query {
             };
             if due {
                 let mut out = Vec::new();
-                input.seen_at = Instant::now();
+                input.ticked_at = Instant::now();
                 let elapsed = i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX);
                 input.stage.tick(elapsed, now_ms(), &mut out);
                 self.deliver(out, results)?;
@@ -193,13 +193,13 @@ impl Query {
         let Some(idle) = self.plan.source.idle_ms else { return Ok(()) };
         let idle = Duration::from_millis(idle.unsigned_abs());
         let (live, quiet): (Vec<&Input>, Vec<&Input>) =
-            self.inputs.iter().partition(|input| input.seen_at.elapsed() < idle);
+            self.inputs.iter().partition(|input| input.data_at.elapsed() < idle);
         let least = live.iter().map(|input| input.stage.watermark()).min();
         let target = least.or_else(|| quiet.iter().map(|input| input.stage.watermark()).max());
         let Some(target) = target else { return Ok(()) };
         for at in 0..self.inputs.len() {
             let input = &mut self.inputs[at];
-            if input.seen_at.elapsed() >= idle && input.stage.watermark() < target {
+            if input.data_at.elapsed() >= idle && input.stage.watermark() < target {
                 let mut out = Vec::new();
                 input.stage.advance(target, &mut out);
                 self.deliver(out, results)?;
@@ -242,33 +242,31 @@ impl Input {
         if partition.state() != State::Open {
             return Err(format!("partition {} is not open", partition.folder()).into());
         }
-        let end = partition.high_watermark();
-        let reader = partition.reader();
-        let from_offset = match start {
-            Start::Earliest | Start::Group(_) | Start::Savepoint(_) => partition.log_start(),
-            Start::Latest => end,
-            Start::Timestamp(timestamp) => {
-                let found = reader.as_ref().map(|reader| reader.offset_for_timestamp(*timestamp, end)).transpose();
-                found.map_err(|error| error.to_string())?.flatten().map_or(end, |found| found.offset)
+        let from_offset = log::start(&partition, start)?;
+        let (mut next, mut cleaned) = (1, None);
+        if let Some(reader) = partition.reader() {
+            next = log::index_of(&reader, from_offset)?;
+            // What compaction has left has no entries any more.
+            if next <= reader.first_index() && from_offset < reader.clean_end() {
+                (next, cleaned) = (reader.first_index(), Some((from_offset, reader.clean_end())));
             }
-            Start::Offsets(offsets) => {
-                let given = offsets.iter().find(|(index, _)| *index == partition.index());
-                given.map_or(partition.log_start(), |(_, offset)| (*offset).clamp(partition.log_start(), end))
-            }
-        };
-        let next = reader.as_ref().map_or(Ok(1), |reader| log::index_of(reader, from_offset))?;
+        }
         let until = until_end.then(|| partition.applied() + 1);
-        Ok(Input { partition, stage, next, from_offset, until, seen_at: Instant::now() })
+        let now = Instant::now();
+        Ok(Input { partition, stage, cleaned, next, from_offset, until, data_at: now, ticked_at: now })
     }
 
     fn is_done(&self) -> bool {
-        self.until.is_some_and(|until| self.next >= until)
+        self.cleaned.is_none() && self.until.is_some_and(|until| self.next >= until)
     }
 
     /// Applies the next entries; `None` where there are none.
     fn step(&mut self) -> Result<Option<Vec<Emission>>, String> {
         if self.is_done() {
             return Ok(None);
+        }
+        if let Some((offset, until)) = self.cleaned {
+            return self.step_cleaned(offset, until).map(Some);
         }
         let entries = log::read(&self.partition, self.next)?;
         if entries.is_empty() {
@@ -292,12 +290,24 @@ impl Input {
         Ok(Some(out))
     }
 
+    /// Applies the next records of those that compaction has left.
+    fn step_cleaned(&mut self, offset: i64, until: i64) -> Result<Vec<Emission>, String> {
+        let reader = self.partition.reader().ok_or("the partition was closed")?;
+        let mut out = Vec::new();
+        let read = log::batches(&reader, offset, until)?;
+        self.cleaned = read.as_ref().map(|(_, next)| (*next, until));
+        for batch in read.into_iter().flat_map(|(batches, _)| batches) {
+            self.batch(&batch, &mut out)?;
+        }
+        Ok(out)
+    }
+
     fn batch(&mut self, batch: &bytes::Bytes, out: &mut Vec<Emission>) -> Result<(), String> {
-        let mut each = records::records(batch, BATCH_BYTES_MAX).map_err(|error| error.to_string())?;
+        let mut each = records::records(batch, log::BATCH_BYTES_MAX).map_err(|error| error.to_string())?;
         if each.header().is_control() {
             return Ok(());
         }
-        self.seen_at = Instant::now();
+        self.data_at = Instant::now();
         while let Some(record) = each.next_ref() {
             let record = record.map_err(|error| error.to_string())?;
             if record.offset >= self.from_offset {

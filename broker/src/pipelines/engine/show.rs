@@ -8,7 +8,7 @@ use leat_pipeline::sql::Show;
 use leat_pipeline::time::NEVER;
 use serde_json::{Value as Json, json};
 
-use super::super::{Catalog, Known, Stage, Standing};
+use super::super::{Catalog, Known, Stage, Standing, lag};
 use super::{Ended, Event, Out};
 use crate::config::Overrides;
 use crate::server::Server;
@@ -108,7 +108,6 @@ fn column_row(definition: &Definition, column: &leat_pipeline::compile::Definiti
 
 /// Where each stage of a pipeline stands.
 async fn running(server: &Arc<Server>, known: &Known, out: &Out) -> Result<(), Ended> {
-    let image = server.image();
     let topics = known.statement.topics;
     let names = [
         "stage",
@@ -128,13 +127,7 @@ async fn running(server: &Arc<Server>, known: &Known, out: &Out) -> Result<(), E
     let least =
         standings.iter().filter(|(name, _)| name.stage == Stage::Source).map(|(_, standing)| standing.watermark).min();
     let rows = standings.iter().map(|(name, standing)| {
-        let topic = topics.and_then(|topics| match name.stage {
-            Stage::Source => Some(topics.source),
-            Stage::Merge => topics.partials,
-        });
-        let topic = topic.and_then(|id| image.topic_by_id(id));
-        let end = topic.and_then(|topic| server.partitions.get(topic.id, name.partition));
-        let lag = end.map_or(0, |partition| (partition.high_watermark() - standing.next_offset).max(0));
+        let lag = topics.map_or(0, |topics| lag(server, &topics, *name, standing));
         let holds_back = name.stage == Stage::Source && standings.len() > 2 && Some(standing.watermark) == least;
         stage_row(name.stage, name.partition, standing, lag, holds_back)
     });

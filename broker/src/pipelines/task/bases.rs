@@ -14,11 +14,11 @@ const PART_BYTES: usize = 512 << 10;
 
 impl Live<'_> {
     pub(super) fn is_base_due(&self) -> bool {
-        let (state, every) = (self.state_bytes() as u64, self.task.server.config().leat_pipeline_base_bytes);
+        let (state, every) = (self.state_bytes as u64, self.task.server.config().leat_pipeline_base_bytes);
         self.unsaved_bytes >= every.max(4 * state) || self.unsaved_entries >= BASE_ENTRIES
     }
 
-    pub(super) fn state_bytes(&self) -> usize {
+    pub(super) fn count_state_bytes(&self) -> usize {
         match &self.machine {
             Machine::Source(stage) => stage.bytes(),
             Machine::Merge(stage) => stage.bytes(),

@@ -19,8 +19,8 @@ use crate::pipelines::log::{self, Entry};
 /// Emissions that wait for others, in bytes, before no more entries are applied.
 const WAITING_BYTES_MAX: usize = 8 << 20;
 
-/// The largest batch, plain, that is read.
-const BATCH_BYTES_MAX: usize = 256 << 20;
+/// How often others are told where a task stands that always has something to do.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// How long entries are applied before others on this thread have their turn.
 const TURN: Duration = Duration::from_millis(2);
@@ -58,6 +58,9 @@ impl Live<'_> {
                 }
                 self.wait_for_room().await;
             }
+            if self.shown_at.elapsed() > SHOW_EVERY {
+                self.show();
+            }
             // Behind, too: what comes now lies behind a tick of now.
             if self.wall_at().is_some_and(|at| at <= Instant::now())
                 && let Err(ended) = self.tick().await
@@ -93,7 +96,7 @@ impl Live<'_> {
     }
 
     pub(super) fn batch(&mut self, batch: &Bytes, out: &mut Vec<Emission>) -> Result<(), String> {
-        let mut each = records::records(batch, BATCH_BYTES_MAX).map_err(|error| error.to_string())?;
+        let mut each = records::records(batch, log::BATCH_BYTES_MAX).map_err(|error| error.to_string())?;
         if each.header().is_control() {
             return Ok(());
         }
@@ -161,32 +164,22 @@ impl Live<'_> {
 
     /// Records that compaction has left have no entries any more.
     pub(super) async fn clean(&mut self, reader: &leat_storage::LogReader) -> Result<(), Ended> {
-        let until = reader.clean_end();
-        let mut offset = self.from_offset;
-        while offset < until {
-            let stop = |error: leat_storage::Error| Ended::Stopped(error.to_string());
-            let slice = reader.read(offset, until, 1 << 20, true).map_err(stop)?;
-            for range in slice.ranges {
-                let mut bytes = range.read_to_bytes().map_err(stop)?;
-                while !bytes.is_empty() {
-                    let header = records::BatchHeader::parse(&bytes).map_err(|e| Ended::Stopped(e.to_string()))?;
-                    let batch = bytes.split_to(header.size().min(bytes.len()));
-                    let mut out = Vec::new();
-                    self.batch(&batch, &mut out).map_err(Ended::Stopped)?;
-                    self.send(out);
-                }
-                self.wait_for_room().await;
-                tokio::task::yield_now().await;
+        let (mut offset, until) = (self.from_offset, reader.clean_end());
+        while let Some((batches, next)) = log::batches(reader, offset, until).map_err(Ended::Stopped)? {
+            for batch in batches {
+                let mut out = Vec::new();
+                self.batch(&batch, &mut out).map_err(Ended::Stopped)?;
+                self.send(out);
             }
-            if slice.next_offset <= offset {
-                break;
-            }
-            offset = slice.next_offset;
+            self.wait_for_room().await;
+            tokio::task::yield_now().await;
+            offset = next;
         }
         Ok(())
     }
 
-    pub(super) fn show(&self) {
+    pub(super) fn show(&mut self) {
+        (self.shown_at, self.state_bytes) = (Instant::now(), self.count_state_bytes());
         let (watermark, counts, open_windows) = match &self.machine {
             Machine::Source(stage) => (stage.watermark(), stage.counts(), 0),
             Machine::Merge(stage) => (stage.watermark(), Default::default(), stage.open_windows()),
@@ -197,7 +190,7 @@ impl Live<'_> {
             data_at: self.data_at,
             counts,
             open_windows,
-            state_bytes: self.state_bytes(),
+            state_bytes: self.state_bytes,
             stopped: None,
         };
         self.task.board.set(self.task.name(), standing);

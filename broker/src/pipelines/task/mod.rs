@@ -10,13 +10,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leat_pipeline::plan::{Plan, Start};
+use leat_pipeline::plan::Plan;
 use leat_pipeline::stage::{MergeStage, SourceStage, Target};
 use leat_storage::GroupId;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::board::{Board, Name, Standing};
+use super::board::{Board, Name};
 use super::entry::{Begin, Control, Stage};
 use super::lane::Lane;
 use super::log;
@@ -81,6 +81,9 @@ struct Live<'a> {
     rows_since_tick: bool,
     /// The wall clock that this leader committed last.
     walled_ms: i64,
+    /// The size of the state when it was shown last: to count it takes a look at every group.
+    state_bytes: usize,
+    shown_at: Instant,
 }
 
 /// Why a task does not go on.
@@ -105,7 +108,7 @@ impl Task {
             }
             let epoch = self.partition.leader_epoch();
             let ended = match self.load().await {
-                Ok(live) if self.pipeline.paused => {
+                Ok(mut live) if self.pipeline.paused => {
                     live.show();
                     return std::future::pending().await;
                 }
@@ -124,10 +127,7 @@ impl Task {
                 Ended::Stopped(reason) => {
                     let pipeline = &self.pipeline.name;
                     tracing::error!(pipeline, partition = %self.partition.folder(), %reason, "a pipeline has stopped");
-                    let standing =
-                        self.board.of(self.pipeline.number).into_iter().find(|(name, _)| *name == self.name());
-                    let standing = standing.map_or_else(Standing::default, |(_, standing)| standing);
-                    self.board.set(self.name(), Standing { stopped: Some(reason), ..standing });
+                    self.board.stop(self.name(), reason);
                     // Until it is paused and resumed, or replaced.
                     return std::future::pending().await;
                 }
@@ -180,6 +180,8 @@ impl Task {
             changed_at: None,
             rows_since_tick: false,
             walled_ms: i64::MIN,
+            state_bytes: 0,
+            shown_at: Instant::now(),
         };
         if let Some((entry, saved)) = past.base {
             live.restore(&saved).map_err(|error| Ended::Stopped(error.to_string()))?;
@@ -219,23 +221,7 @@ impl Task {
 
     /// Commits where the pipeline begins in this partition.
     async fn begin(&self) -> Result<Begin, Ended> {
-        let partition = &self.partition;
-        let end = partition.high_watermark();
-        let offset = match &self.pipeline.plan.source.start {
-            Start::Earliest | Start::Group(_) | Start::Savepoint(_) => partition.log_start(),
-            Start::Latest => end,
-            Start::Timestamp(timestamp) => match partition.reader() {
-                Some(reader) => {
-                    let found = reader.offset_for_timestamp(*timestamp, end);
-                    found.map_err(|error| Ended::Stopped(error.to_string()))?.map_or(end, |found| found.offset)
-                }
-                None => end,
-            },
-            Start::Offsets(offsets) => {
-                let given = offsets.iter().find(|(index, _)| *index == partition.index());
-                given.map_or(partition.log_start(), |(_, offset)| (*offset).clamp(partition.log_start(), end))
-            }
-        };
+        let offset = log::start(&self.partition, &self.pipeline.plan.source.start).map_err(Ended::Stopped)?;
         let begin = Begin { pipeline: self.pipeline.number, offset, wall_ms: now_ms() };
         self.commit(&Control::Begin(begin)).await?;
         Ok(begin)
