@@ -43,6 +43,11 @@ compat *CLIENTS:
     cargo build --release -p leat -p leat-client --bin leat --example group_member
     tests/compat/run {{CLIENTS}}
 
+# Windows against batch SQL in DuckDB; `just batch --cases 10000` for longer
+batch *ARGS:
+    cargo build --release -p leat
+    tests/batch/run {{ARGS}}
+
 # Everything that CI runs
 ci:
     bash .ci/run

@@ -91,14 +91,14 @@ fn parse(frame: Bytes) -> Result<Entry, String> {
     }
 }
 
-/// The first entry that holds a record at `offset` or after it.
+/// The first entry after the last record before `offset`: with the control frames that stand before the record at `offset`.
 pub(crate) fn index_of(reader: &LogReader, offset: i64) -> Result<u64, String> {
     let (mut low, mut high) = (reader.first_index(), reader.next_index());
     while low < high {
         let middle = low + (high - low) / 2;
         let header = reader.entry_header(middle).map_err(|error| error.to_string())?;
-        let end = if header.is_entry() { header.base_offset } else { header.next_offset() };
-        if end <= offset { low = middle + 1 } else { high = middle }
+        let is_before = if header.is_entry() { header.base_offset < offset } else { header.next_offset() <= offset };
+        if is_before { low = middle + 1 } else { high = middle }
     }
     Ok(low)
 }

@@ -209,3 +209,28 @@ async fn a_topic_keeps_what_its_pipeline_needs_and_what_it_writes() {
     admin.close().await;
     bench.stop();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_advance_counts_in_a_partition_without_rows_however_late_a_pipeline_begins_there() {
+    if skip_unless_leat("an_advance_counts_in_a_partition_without_rows_however_late_a_pipeline_begins_there") {
+        return;
+    }
+    let mut bench = Bench::new().await;
+    bench
+        .execute(
+            "CREATE STREAM ferries (id VARCHAR, at BIGINT) WITH (kafka_topic='ferries', value_format='JSON', partitions=2,
+                 timestamp='at', idle='never', future='never');",
+        )
+        .await;
+    bench.send("ferries", 0, r#"{"id":"a","at":1000}"#).await;
+    bench
+        .execute(
+            "ADVANCE ferries TO TIMESTAMP '1970-01-02 00:00:00';
+             CREATE TABLE crossings AS SELECT id, COUNT(*) AS n FROM ferries
+                 WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 0 SECONDS) GROUP BY id EMIT FINAL;",
+        )
+        .await;
+    let newest = bench.newest("crossings", 1).await;
+    assert_eq!(newest.values().collect::<Vec<_>>(), [&json!({"n": 1})]);
+    bench.stop();
+}
