@@ -125,6 +125,8 @@ apis! {
     ListPartitionReassignments = 46, 0-0, flexible 0+;
     /// Deletes what a group has committed.
     OffsetDelete = 47, 0-0, flexible 1+;
+    /// Tells who leads and follows the metadata.
+    DescribeQuorum = 55, 0-2, flexible 0+;
     /// Tells brokers and controller.
     DescribeCluster = 60, 0-2, flexible 0+;
     /// Tells the producers known to a partition.

@@ -55,7 +55,7 @@ fn defaults_and_needed_fields_are_those_of_java() {
 /// Compares a structure and those within it, and takes what Java says of them out of the list.
 fn compare(codec: Codec, layout: &Layout, facts: &mut Vec<Fact>) {
     for field in layout.fields {
-        let name = format!("{}.{}", layout.name, field.name);
+        let name = format!("{}.{}", in_java(layout.name), field.name);
         let found = facts.iter().position(|fact| fact.api == codec.api.name() && fact.field == name);
         let fact = facts.swap_remove(found.unwrap_or_else(|| panic!("Java has no {name}")));
         // A response is cut to its version, so nothing in it is needed.
@@ -65,10 +65,22 @@ fn compare(codec: Codec, layout: &Layout, facts: &mut Vec<Fact>) {
             assert_eq!(default(field), fact.default, "{name}");
         }
         if let Some(inner) = structure(field.kind)
-            && facts.iter().any(|fact| fact.api == codec.api.name() && fact.field.split('.').next() == Some(inner.name))
+            && facts.iter().any(|fact| fact.api == codec.api.name() && fact.field.split('.').next() == Some(in_java(inner.name)))
         {
             compare(codec, inner, facts);
         }
+    }
+}
+
+/// Java's name of a structure. It has one for several in DescribeQuorum.
+fn in_java(name: &'static str) -> &'static str {
+    match name {
+        "DescribeQuorumTopic" | "QuorumTopic" => "TopicData",
+        "DescribeQuorumPartition" | "QuorumPartition" => "PartitionData",
+        "QuorumReplica" => "ReplicaState",
+        "QuorumNode" => "Node",
+        "QuorumListener" => "Listener",
+        name => name,
     }
 }
 

@@ -96,6 +96,7 @@ pub(crate) fn all() -> Vec<Codec> {
         both::<messages::AlterPartitionReassignmentsRequest>(),
         both::<messages::ListPartitionReassignmentsRequest>(),
         both::<messages::OffsetDeleteRequest>(),
+        both::<messages::DescribeQuorumRequest>(),
         both::<messages::DescribeClusterRequest>(),
         both::<messages::DescribeProducersRequest>(),
         both::<messages::ListConfigResourcesRequest>(),

@@ -62,7 +62,7 @@ public final class Golden {
         new Api("LeaveGroup", 0, 5), new Api("SyncGroup", 0, 5), new Api("DescribeGroups", 0, 6),
         new Api("ListGroups", 0, 5), new Api("DeleteGroups", 0, 2), new Api("OffsetDelete", 0, 0),
         new Api("ElectLeaders", 0, 2), new Api("AlterPartitionReassignments", 0, 1),
-        new Api("ListPartitionReassignments", 0, 0));
+        new Api("ListPartitionReassignments", 0, 0), new Api("DescribeQuorum", 0, 2));
 
     /** Messages that belong to no API and stand behind their version. */
     private static final List<Api> BLOBS = List.of(
@@ -229,7 +229,8 @@ public final class Golden {
             Schema schema = type instanceof Schema plain ? plain : (Schema) java.getField("SCHEMA_0").get(null);
             return fill(java, schema, shape, depth);
         }
-        return scalar(java, field.getName(), shape);
+        // Java's int is wider.
+        return type == Type.UINT16 ? (Object) (0xff00 - ++counter) : scalar(java, field.getName(), shape);
     }
 
     @SuppressWarnings({"unchecked", "rawtypes"})
