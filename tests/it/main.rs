@@ -3,7 +3,7 @@
 //! ```text
 //! harness      the broker under test, connections, batches, topics
 //! api_versions, compaction, configs, connections, produce, fetch, fetch_sessions, groups, idempotence, leader_epochs,
-//! list_offsets, retention, topics
+//! list_offsets, quorum, retention, topics
 //!              what a client sees on the wire, one file per subject
 //! bad_input    what must never be believed: frames, lengths, batches, data folders, configuration
 //! http         metrics and health
@@ -38,6 +38,7 @@ mod leader_epochs;
 mod list_offsets;
 mod pipelines;
 mod produce;
+mod quorum;
 mod reassignments;
 mod retention;
 mod topics;

@@ -3,6 +3,7 @@
 //! One change is planned at a time, against an image in which all earlier ones are applied.
 
 mod machine;
+mod quorum;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use crate::handlers::admin::{Finish, Plan};
 use crate::metadata::record::{BrokerJoined, MetadataReplica, ReassignmentCompleted};
 use crate::metadata::{self, Batch, Image, Kind, Record, Replica};
 use crate::partition::{self, NOBODY, Partition, Place};
-use crate::peers::{self, Asked, Called, Decided, Founder, Join, Observation, Source};
+use crate::peers::{self, Answered, Asked, Called, Decided, Founder, Join, Observation, Source};
 use crate::pipelines;
 use crate::replica::{Acks, Answer};
 use crate::server::Server;
@@ -171,10 +172,11 @@ impl Server {
     /// Answers another node.
     pub(crate) async fn called(&self, called: Called) {
         let done = match &called.asked {
-            Asked::Emit(emit) => pipelines::emitted(self, emit).await,
-            Asked::Advance(advance) => pipelines::advanced(self, *advance).await,
-            Asked::Join(join) => self.take_in(join).await,
-            asked => self.lead(asked).await,
+            Asked::Emit(emit) => pipelines::emitted(self, emit).await.map(Answered::from),
+            Asked::Advance(advance) => pipelines::advanced(self, *advance).await.map(Answered::from),
+            Asked::Join(join) => self.take_in(join).await.map(Answered::from),
+            Asked::DescribeQuorum(_) => self.encoded_quorum().await,
+            asked => self.lead(asked).await.map(Answered::from),
         };
         // Whoever asked may be gone.
         let _ = called.reply.send(done);
@@ -189,7 +191,7 @@ impl Server {
                 self.append(records).await
             }
             // Answered where it was called.
-            Asked::Emit(_) | Asked::Advance(_) => Err(not_taken()),
+            Asked::Emit(_) | Asked::Advance(_) | Asked::DescribeQuorum(_) => Err(not_taken()),
             Asked::Decided(_) => {
                 let decided = |replica: &crate::replica::Replica<Ticket>| replica.decided();
                 let seen = self.shard(&self.metadata).inspect(&self.metadata, decided).await;

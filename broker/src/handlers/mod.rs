@@ -8,6 +8,7 @@ mod administer;
 mod admission;
 mod context;
 mod delete_records;
+mod describe_quorum;
 mod elect_leaders;
 mod fetch;
 mod groups;
@@ -133,6 +134,7 @@ impl Call {
             DescribeLogDirs => administer::describe_log_dirs,
             CreatePartitions => administer::create_partitions,
             IncrementalAlterConfigs => administer::incremental_alter_configs,
+            DescribeQuorum => describe_quorum::handle,
             DescribeCluster => administer::describe_cluster,
             DescribeProducers => administer::describe_producers,
             ListConfigResources => administer::list_config_resources,

@@ -42,7 +42,7 @@ pub(crate) use self::observed::{Observation, Observed};
 pub(crate) use self::seeding::{Source, Wanted, fetch};
 pub(crate) use self::server::{Hands, start};
 pub(crate) use self::watermarks::{Mark, Watermarks};
-pub(crate) use self::wire::{AdvanceTo, Asked, Decided, Emit, Founder, Join};
+pub(crate) use self::wire::{AdvanceTo, Asked, Decided, DescribeQuorum, Emit, Founder, Join};
 
 use self::liveness::Liveness;
 use self::wire::Reply;
@@ -129,6 +129,11 @@ impl Peers {
         self.alive_changed.notified().await;
     }
 
+    /// For how long nothing was heard of a node; `None` where nothing ever was.
+    pub(crate) fn silence(&self, node: i32) -> Option<Duration> {
+        self.liveness.lock().heard_at(node).map(|at| at.elapsed())
+    }
+
     fn heard(&self, node: i32, incarnation: u64) {
         if self.liveness.lock().heard(node, incarnation, Instant::now()) {
             self.publish_alive();
@@ -172,6 +177,11 @@ impl Peers {
 
     /// Asks another node to do something. An error is the protocol's code and a reason.
     pub(crate) async fn call(&self, node: i32, asked: Asked) -> Result<u64, (ErrorCode, String)> {
+        self.ask(node, asked).await.map(|answered| answered.index)
+    }
+
+    /// The same where there is more to answer than an index.
+    pub(crate) async fn ask(&self, node: i32, asked: Asked) -> Result<Answered, (ErrorCode, String)> {
         let lost = || (ErrorCode::NOT_CONTROLLER, format!("node {node} can not be reached; try again"));
         let (reply, replied) = oneshot::channel();
         let sent = match self.calls.lock().get(&node) {
@@ -185,7 +195,7 @@ impl Peers {
         let replied = tokio::time::timeout(CALL_MAX, replied).await;
         let reply = replied.map_err(|_| lost())?.map_err(|_| lost())?;
         match ErrorCode(i16::try_from(reply.error_code).unwrap_or(-1)) {
-            ErrorCode::NONE => Ok(reply.index),
+            ErrorCode::NONE => Ok(Answered { index: reply.index, body: reply.body }),
             code => Err((code, reply.reason)),
         }
     }
@@ -194,7 +204,22 @@ impl Peers {
 /// Something that another node asks of this one.
 pub(crate) struct Called {
     pub(crate) asked: Asked,
-    pub(crate) reply: oneshot::Sender<Result<u64, (ErrorCode, String)>>,
+    pub(crate) reply: oneshot::Sender<Result<Answered, (ErrorCode, String)>>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    /// The entry to wait for, mostly.
+    pub(crate) index: u64,
+    /// What was asked for, encoded.
+    pub(crate) body: Bytes,
+}
+
+impl From<u64> for Answered {
+    fn from(index: u64) -> Answered {
+        Answered { index, body: Bytes::new() }
+    }
 }
 
 /// A batch of metadata records as a call.

@@ -20,7 +20,7 @@ use super::handshake::{self, Known};
 use super::observed::Observation;
 use super::seeding::{self, Source};
 use super::wire::{Body, Call, Frame, Lacking, Leaders, Purpose, Reply};
-use super::{Called, Peers, convert};
+use super::{Answered, Called, Peers, convert};
 use crate::disk::Pool;
 
 /// Something to run on another thread.
@@ -174,7 +174,7 @@ fn called(hands: &Hands, call: Call, replies: &mpsc::UnboundedSender<Reply>) {
     tokio::task::spawn_local(async move {
         let Ok(done) = done.await else { return };
         let reply = match done {
-            Ok(index) => Reply { id, index, ..Reply::default() },
+            Ok(Answered { index, body }) => Reply { id, index, body, ..Reply::default() },
             Err((code, reason)) => Reply { id, error_code: code.0.into(), reason, ..Reply::default() },
         };
         // The other side may be gone.

@@ -285,7 +285,7 @@ pub(crate) struct Leader {
 pub(crate) struct Call {
     #[prost(uint64, tag = "1")]
     pub(crate) id: u64,
-    #[prost(oneof = "Asked", tags = "2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Asked", tags = "2, 3, 4, 5, 6, 7, 8")]
     pub(crate) asked: Option<Asked>,
 }
 
@@ -309,6 +309,9 @@ pub(crate) enum Asked {
     /// To commit a punctuation to a partition that is led there.
     #[prost(message, tag = "7")]
     Advance(AdvanceTo),
+    /// For the metadata's leader and replicas; the answer's body is Kafka's response in its newest version.
+    #[prost(message, tag = "8")]
+    DescribeQuorum(DescribeQuorum),
 }
 
 /// Every pipeline's watermark of a partition moves on to this.
@@ -332,6 +335,9 @@ pub(crate) struct Emit {
 
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct Decided {}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct DescribeQuorum {}
 
 /// The sender is new in the cluster.
 #[derive(Clone, PartialEq, Message)]
@@ -371,6 +377,8 @@ pub(crate) struct Reply {
     pub(crate) error_code: i32,
     #[prost(string, tag = "4")]
     pub(crate) reason: String,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(crate) body: Bytes,
 }
 
 impl Purpose {

@@ -26,6 +26,7 @@ mod recover;
 mod seed;
 #[cfg(test)]
 mod sim;
+mod standing;
 mod steer;
 mod store;
 
@@ -40,6 +41,7 @@ use raft::{ProgressState, RawNode, StateRole};
 pub(crate) use self::event::{Acks, Answer, Applied, Effects, Event, Write};
 pub(crate) use self::frame::describe_recovered;
 pub(crate) use self::membership::{decode as decode_membership, of as members};
+pub(crate) use self::standing::Standing;
 pub(crate) use self::steer::Wanted;
 pub(crate) use self::store::{Held, ReadRequest};
 

@@ -65,7 +65,9 @@ fn compare(codec: Codec, layout: &Layout, facts: &mut Vec<Fact>) {
             assert_eq!(default(field), fact.default, "{name}");
         }
         if let Some(inner) = structure(field.kind)
-            && facts.iter().any(|fact| fact.api == codec.api.name() && fact.field.split('.').next() == Some(in_java(inner.name)))
+            && facts
+                .iter()
+                .any(|fact| fact.api == codec.api.name() && fact.field.split('.').next() == Some(in_java(inner.name)))
         {
             compare(codec, inner, facts);
         }

@@ -27,6 +27,7 @@ CLASSES = {
     "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
     "kafka-groups": "org.apache.kafka.tools.GroupsCommand",
     "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
+    "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
     "kafka-topics": "org.apache.kafka.tools.TopicCommand",
 }
 JVM = ["java", "-Xmx512M", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", os.environ["CLASSPATH"]]
@@ -90,6 +91,15 @@ def reset(*args):
 with check("kafka-broker-api-versions, kafka-cluster: the versions, an id"):
     assert "Fetch(1)" in tool("kafka-broker-api-versions")
     assert re.search(r"Cluster ID: \S+", tool("kafka-cluster", "cluster-id"))
+with check("kafka-metadata-quorum: the leader, and each replica's lag"):
+    status = dict(re.findall(r"(\w+): +(.*)", tool("kafka-metadata-quorum", "describe", "--status")))
+    assert int(status["LeaderEpoch"]) > 0 and int(status["HighWatermark"]) > 0, status
+    voters = [voter["id"] for voter in json.loads(status["CurrentVoters"])]
+    assert int(status["LeaderId"]) in voters, status
+    lines = tool("kafka-metadata-quorum", "describe", "--replication", "--human-readable").splitlines()
+    rows = [re.split(r" *\t", line.strip()) for line in lines[1:]]
+    equal([row[0] for row in rows if row[-1] == "Leader"], [status["LeaderId"]])
+    equal(sorted(int(row[0]) for row in rows if row[-1] != "Observer"), sorted(voters))
 with check("kafka-topics: create, list, describe, create again"):
     tool("kafka-topics", "--create", "--topic", topic, "--partitions", 3, "--config", "retention.ms=-1")
     assert topic in tool("kafka-topics", "--list").splitlines()

@@ -16,12 +16,13 @@ use leat_protocol::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatableTopic,
     CreatePartitionsRequest, CreatePartitionsTopic, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
     DeleteRecordsTopic, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest,
-    FetchPartition, FetchRequest, FetchTopic, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest,
-    ListOffsetsRequest, ListOffsetsTopic, ListPartitionReassignmentsRequest, MetadataRequest, MetadataRequestTopic,
-    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, OffsetForLeaderTopic,
-    PartitionProduceData, ProduceRequest, ReassignableTopic, SyncGroupRequest, TopicPartitions, TopicProduceData,
+    DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumPartition, DescribeQuorumRequest,
+    DescribeQuorumTopic, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchPartition, FetchRequest, FetchTopic,
+    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
+    LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListOffsetsTopic,
+    ListPartitionReassignmentsRequest, MetadataRequest, MetadataRequestTopic, OffsetCommitRequest, OffsetDeleteRequest,
+    OffsetFetchRequest, OffsetForLeaderEpochRequest, OffsetForLeaderTopic, PartitionProduceData, ProduceRequest,
+    ReassignableTopic, SyncGroupRequest, TopicPartitions, TopicProduceData,
 };
 use leat_protocol::{ApiKey, Bytes, Records, Request, Str, Uuid};
 
@@ -83,6 +84,9 @@ pub(super) fn all_requests() -> Vec<Vec<u8>> {
     let topic_partitions = Some(vec![TopicPartitions { topic: "a".into(), partitions: vec![0] }]);
     samples(&ElectLeadersRequest { topic_partitions, ..ElectLeadersRequest::default() }, &mut frames);
     samples(&DescribeLogDirsRequest::default(), &mut frames);
+    let partitions = vec![DescribeQuorumPartition { partition_index: 0 }];
+    let topics = vec![DescribeQuorumTopic { topic_name: "__cluster_metadata".into(), partitions }];
+    samples(&DescribeQuorumRequest { topics }, &mut frames);
     samples(&DescribeClusterRequest::default(), &mut frames);
     samples(&DescribeProducersRequest::default(), &mut frames);
     samples(&DescribeTopicPartitionsRequest::default(), &mut frames);

@@ -2,6 +2,7 @@
 
 mod history;
 mod members;
+mod quorum;
 
 use std::time::Duration;
 
