@@ -13,15 +13,16 @@ use leat_protocol::records::{self, Builder, Compression, set_base_offset};
 
 const ROWS: usize = 200_000;
 const BATCH: usize = 500;
-/// Rows for each millisecond of event time: 200,000 are ten minutes.
-const PER_SECOND: usize = 333;
+/// Rows for each second of event time: 200,000 are ten minutes, or 100 seconds where each key has 133 in a slice.
+const SPARSE: usize = 333;
+const DENSE: usize = 2_000;
 
 const STREAM: &str =
     "CREATE STREAM events (id BIGINT, userid VARCHAR, pageid VARCHAR, amount DOUBLE, referrer VARCHAR, at BIGINT)
     WITH (kafka_topic='events', value_format='JSON', timestamp='at');";
 
-/// A log of rows: `keys` users, events in order but for a second of disorder.
-fn log(keys: u64) -> Vec<Bytes> {
+/// A log of rows: `keys` users, events in order but for the time of three hundred rows.
+fn log(keys: u64, per_second: usize) -> Vec<Bytes> {
     let mut random = 7u64;
     let mut batches = Vec::new();
     let mut offset = 0;
@@ -29,7 +30,7 @@ fn log(keys: u64) -> Vec<Bytes> {
         let mut builder = Builder::new(Compression::None, None);
         for row in offset..offset + BATCH {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let at = 1_700_000_000_000 + row * 1000 / PER_SECOND - (random >> 60) as usize * 60;
+            let at = 1_700_000_000_000 + row * 1000 / per_second - (random >> 60) as usize * 20_000 / per_second;
             let user = (random >> 20) % keys;
             let (page, cents) = ((random >> 40) % 100, (random >> 30) % 10_000);
             let value = format!(
@@ -92,15 +93,17 @@ fn windows(criterion: &mut Criterion) {
     group.sample_size(10).throughput(Throughput::Elements(ROWS as u64));
     let sums = "SELECT userid, COUNT(*) AS n, SUM(amount) AS total FROM events";
     let cases = [
-        ("tumbling", 1_000, format!("{sums} WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY userid EMIT FINAL")),
-        ("hopping of 60", 1_000, format!("{sums} WINDOW HOPPING (SIZE 1 MINUTE, ADVANCE BY 1 SECOND) GROUP BY userid EMIT FINAL")),
-        ("session", 1_000, format!("{sums} WINDOW SESSION (30 SECONDS) GROUP BY userid EMIT FINAL")),
-        ("tumbling, changes", 1_000, format!("{sums} WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY userid EMIT CHANGES")),
-        ("tumbling, 100,000 keys", 100_000, format!("{sums} WINDOW TUMBLING (SIZE 10 MINUTES) GROUP BY userid EMIT FINAL")),
-        ("distinct", 1_000, "SELECT pageid, COUNT(DISTINCT userid) AS n FROM events WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY pageid EMIT FINAL".to_owned()),
+        ("tumbling", 1_000, SPARSE, format!("{sums} WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY userid EMIT FINAL")),
+        ("hopping of 60", 1_000, SPARSE, format!("{sums} WINDOW HOPPING (SIZE 1 MINUTE, ADVANCE BY 1 SECOND) GROUP BY userid EMIT FINAL")),
+        ("tumbling, dense", 15, DENSE, format!("{sums} WINDOW TUMBLING (SIZE 60 SECONDS, GRACE PERIOD 1 SECOND) GROUP BY userid EMIT FINAL")),
+        ("hopping of 60, dense", 15, DENSE, format!("{sums} WINDOW HOPPING (SIZE 60 SECONDS, ADVANCE BY 1 SECOND, GRACE PERIOD 1 SECOND) GROUP BY userid EMIT FINAL")),
+        ("session", 1_000, SPARSE, format!("{sums} WINDOW SESSION (30 SECONDS) GROUP BY userid EMIT FINAL")),
+        ("tumbling, changes", 1_000, SPARSE, format!("{sums} WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY userid EMIT CHANGES")),
+        ("tumbling, 100,000 keys", 100_000, SPARSE, format!("{sums} WINDOW TUMBLING (SIZE 10 MINUTES) GROUP BY userid EMIT FINAL")),
+        ("distinct", 1_000, SPARSE, "SELECT pageid, COUNT(DISTINCT userid) AS n FROM events WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY pageid EMIT FINAL".to_owned()),
     ];
-    for (name, keys, select) in &cases {
-        let (plan, log) = (plan(select), log(*keys));
+    for (name, keys, per_second, select) in &cases {
+        let (plan, log) = (plan(select), log(*keys, *per_second));
         group.bench_function(format!("source, {name}"), |bencher| bencher.iter(|| source(&plan, &log).len()));
         let partials = source(&plan, &log);
         group.bench_function(format!("merge, {name}"), |bencher| bencher.iter(|| merge(&plan, &partials)));

@@ -21,7 +21,7 @@ import texts
 from leat import Leat, Refused
 
 STATEMENTS = 6
-PATIENCE_S = 5
+PATIENCE_S = 20
 LATE_NOTICE = " rows were late for a window."
 
 

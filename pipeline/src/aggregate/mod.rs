@@ -91,6 +91,15 @@ impl Accumulator {
         }
     }
 
+    /// Whether it stays small, however many rows it takes.
+    pub(crate) fn is_small(call: &Call) -> bool {
+        use Accumulator::{Count, Doubles, Edge, Extreme, Integers, Moments};
+        matches!(
+            Accumulator::new(call),
+            Count(_) | Integers { .. } | Doubles { .. } | Moments(_) | Extreme(_) | Edge(_)
+        )
+    }
+
     /// Takes a row's value; `None` is that of `COUNT(*)`.
     pub(crate) fn add(&mut self, call: &Call, value: Option<&Value>, place: Place) -> Result<(), Full> {
         let value = match value {

@@ -48,6 +48,15 @@ impl Slicer {
         }))
     }
 
+    /// Whether a slice may be part of several windows.
+    pub(crate) fn overlaps(&self) -> bool {
+        match self {
+            Slicer::Always | Slicer::Civil(_) => false,
+            Slicer::Hopping { size, advance, .. } => size > advance,
+            Slicer::Cumulate { size, step, .. } => size > step,
+        }
+    }
+
     /// The slice that a time belongs to. Where windows leave gaps it may be of none.
     #[inline]
     pub(crate) fn slice(&self, time: i64) -> Span {

@@ -1,8 +1,9 @@
 //! The second stage: one partition of the internal topic. Unites what all source partitions send of a group, and gives results.
 
+mod running;
 mod slices;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::slices::Slices;
@@ -50,12 +51,7 @@ impl MergeStage {
         let Body::Aggregate(aggregate) = &plan.body else { return Err("nothing is grouped".to_owned()) };
         let groups = match (&aggregate.window, Slicer::new(&aggregate.window)?) {
             (Window::Session { gap_ms }, _) => Groups::Sessions(United::new(*gap_ms, aggregate.grace_ms)),
-            (_, Some(slicer)) => Groups::Slices(Slices {
-                slicer,
-                slices: BTreeMap::new(),
-                open: BTreeSet::new(),
-                unshown: BTreeSet::new(),
-            }),
+            (_, Some(slicer)) => Groups::Slices(Slices::new(slicer, &aggregate.calls)),
             (_, None) => return Err("a window that is neither made of slices nor a session".to_owned()),
         };
         let untold = |partition| Progress { partition, watermark: NEVER, next_offset: 0 };
@@ -93,12 +89,7 @@ impl MergeStage {
     /// Memory that its state takes, about.
     pub fn bytes(&self) -> usize {
         match &self.groups {
-            Groups::Slices(slices) => {
-                let parts = slices.slices.values().flatten();
-                parts
-                    .map(|(key, parts)| key.len() + 56 + parts.iter().map(|(_, cell)| 8 + cell.bytes()).sum::<usize>())
-                    .sum()
-            }
+            Groups::Slices(slices) => slices.bytes(),
             Groups::Sessions(united) => united.bytes(),
         }
     }
@@ -139,31 +130,13 @@ impl MergeStage {
     fn slice(&mut self, aggregate: &Aggregate, key: &[u8], slice: Span, since: i64, cell: Cell) -> Result<(), Stopped> {
         let (grace, watermark) = (aggregate.grace_ms, self.watermark);
         let Groups::Slices(slices) = &mut self.groups else { return Err(Corrupt("a slice among sessions").into()) };
-        let is_new = !slices.slices.contains_key(&slice);
-        let parts = slices.slices.entry(slice).or_default().entry(key.into()).or_default();
-        match parts.iter_mut().find(|(of, _)| *of == since) {
-            Some((_, own)) => own.merge(&aggregate.calls, &cell)?,
-            None => {
-                let at = parts.partition_point(|(of, _)| *of < since);
-                parts.insert(at, (since, cell));
-            }
+        slices.add(aggregate, watermark, key, slice, since, cell)?;
+        if aggregate.emit == Emit::Final {
+            return Ok(());
         }
         for window in slices.slicer.windows(slice) {
-            if window.end < since || window.end.saturating_add(grace) <= watermark {
-                continue;
-            }
-            if is_new || !slices.open.contains(&(window.end, window.start)) {
-                slices.open.insert((window.end, window.start));
-                if window.end > watermark {
-                    slices.unshown.insert((window.end, window.start));
-                }
-            }
-            let shows = match aggregate.emit {
-                Emit::Changes => true,
-                Emit::OnTime => window.end <= watermark,
-                Emit::Final => false,
-            };
-            if shows {
+            let is_open = window.end >= since && window.end.saturating_add(grace) > watermark;
+            if is_open && (aggregate.emit == Emit::Changes || window.end <= watermark) {
                 self.changed.insert((window, key.into()));
             }
         }
@@ -265,8 +238,8 @@ impl MergeStage {
                 {
                     slices.open.pop_first();
                     let window = Span { start, end };
-                    for key in slices.keys(window) {
-                        self.give(aggregate, window, &key, true, out)?;
+                    for (key, cell) in slices.united(aggregate, window)? {
+                        self.give_cell(aggregate, window, &key, &cell, true, out)?;
                     }
                 }
                 if let Groups::Slices(slices) = &mut self.groups {
