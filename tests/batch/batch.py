@@ -11,6 +11,7 @@ import json
 import math
 import random
 import re
+import signal
 import sys
 import time
 
@@ -211,6 +212,8 @@ def main():
     arguments.add_argument("--from", dest="first", type=int, default=1, help="the first seed")
     arguments.add_argument("--seed", type=int, help="only this data set")
     asked = arguments.parse_args()
+    # The broker is stopped also when this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     leat, begun, failed, seed = Leat(asked.tool), time.monotonic(), 0, asked.first
     try:
         batch = Batch(leat)
