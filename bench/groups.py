@@ -108,7 +108,7 @@ def quick(broker):
     measure(broker, "kill -9 and start: from the first answer until 1,000,000 offsets are loaded", "loaded", "wide", "fill-999")
 
 
-RATE, SLICE_S, PAIRS, KEYED = 1000, 2, 24, 500_000
+RATE, SLICE_S, PAIRS, KEYED = 1000, int(os.environ.get("SLICE", 2)), int(os.environ.get("PAIRS", 24)), int(os.environ.get("KEYED", 500_000))
 
 
 def slice_of(broker):
@@ -124,6 +124,12 @@ def passes(broker, name):
     return [tuple(map(int, found)) for found in re.findall(rf"compacted partition={name}-0 .*?before=(\d+) .*?took_ms=(\d+)", log)]
 
 
+def settle():
+    """Waits until the disk has done what large files that were written or deleted leave it to do."""
+    os.sync()
+    time.sleep(4)
+
+
 def compaction(broker):
     """Short slices of a steady load in pairs, one with a compaction beside it and one without, in an order that changes; what
     happens on the machine meanwhile meets both. Told: the ratio within each pair, its median and how far that may be off."""
@@ -135,7 +141,7 @@ def compaction(broker):
         topic(broker, name, 1, "cleanup.policy=compact", "segment.bytes=67108864", "min.cleanable.dirty.ratio=0.01",
               "min.compaction.lag.ms=9000000000000000")
         measure(broker, None, "keyed", name, KEYED, KEYED // 10)
-        os.sync()
+        settle()
         before = slice_of(broker) if turn % 2 else None
         subprocess.run([LEAT, "topic", "alter", name, "--config", "min.compaction.lag.ms=0", "-b", broker.address], check=True,
                        stdout=subprocess.DEVNULL)
@@ -146,7 +152,7 @@ def compaction(broker):
                 break
             time.sleep(0.2)
         subprocess.run([LEAT, "topic", "delete", name, "-b", broker.address], check=True, stdout=subprocess.DEVNULL)
-        os.sync()
+        settle()
         alone = before or slice_of(broker)
         pairs.append((alone, beside))
         rates += [size / took / 1000 for size, took in done]

@@ -24,7 +24,7 @@ fn ask(address: SocketAddr, request: &str) -> (u16, String) {
     (status, answer)
 }
 
-fn get(address: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let (status, answer) = ask(address, &format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n"));
     (status, answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned())
 }
@@ -40,7 +40,7 @@ fn serving(sets: &[(&str, &str)]) -> (Broker, SocketAddr, TempDir) {
 }
 
 /// The value of a sample by its whole name, labels too.
-fn sample(text: &str, name: &str) -> Option<f64> {
+pub(crate) fn sample(text: &str, name: &str) -> Option<f64> {
     let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(named, _)| named == name))?;
     line.rsplit_once(' ').and_then(|(_, value)| value.parse().ok())
 }

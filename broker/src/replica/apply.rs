@@ -23,6 +23,10 @@ impl<T> Replica<T> {
             if let Some(written) = self.written.get_mut(&self.node.raft.id) {
                 *written = index - 1;
             }
+            // What the disk has yet to report of the entries that are cut says nothing of those that take their place.
+            for unpersisted in &mut self.unpersisted {
+                unpersisted.last_index = unpersisted.last_index.min(index - 1);
+            }
         }
         let mut frames = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -85,7 +89,10 @@ impl<T> Replica<T> {
 
     pub(super) fn settle_leadership(&mut self, effects: &mut Effects<T>) {
         match (self.is_leader(), self.leading) {
-            (true, None) => self.leading = Some(self.node.store().end_offset()),
+            (true, None) => {
+                self.leading = Some(self.node.store().end_offset());
+                self.forget_written();
+            }
             (false, Some(_)) => {
                 self.leading = None;
                 self.on_written.fail(&mut effects.answers);

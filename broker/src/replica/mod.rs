@@ -29,13 +29,14 @@ mod sim;
 mod standing;
 mod steer;
 mod store;
+mod written;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use leat_protocol::records::entry;
 use leat_storage::{Ballot, Checkpoint, Epoch};
-use raft::eraftpb::{ConfState, HardState, Message, MessageType};
+use raft::eraftpb::{ConfState, Entry, HardState, Message, MessageType};
 use raft::{ProgressState, RawNode, StateRole};
 
 pub(crate) use self::event::{Acks, Answer, Applied, Effects, Event, Write};
@@ -48,7 +49,7 @@ pub(crate) use self::store::{Held, ReadRequest};
 use self::frame::{TERM_MAX, from_log};
 use self::pending::Pending;
 use self::quiet::Heartbeat;
-use self::store::{Store, StoreStart};
+use self::store::{Kind, Store, StoreStart};
 use crate::producers::ProducerState;
 
 /// What a replica is opened with: its identity, and what its log, ballot and checkpoint say.
@@ -104,6 +105,10 @@ struct Unpersisted {
     /// Whether term or vote are among it.
     ballot: bool,
     messages: Vec<Message>,
+    /// Of entries.
+    bytes: u64,
+    /// The leader was told that it is written.
+    told: bool,
 }
 
 /// A member of one Raft group. `T` names a proposal to whoever made it.
@@ -116,7 +121,11 @@ pub(crate) struct Replica<T> {
     /// The next offset to give out, while leading.
     leading: Option<i64>,
     unpersisted: VecDeque<Unpersisted>,
+    unsynced_bytes: u64,
+    /// By replica, as it has said so to this leader; its own always.
     written: BTreeMap<u64, u64>,
+    /// Of writes whose sync was put off one after another.
+    put_off_bytes: u64,
     synced: u64,
     on_written: Pending<T>,
     on_commit: Pending<T>,
@@ -190,7 +199,9 @@ impl<T> Replica<T> {
             producers_upto: last,
             leading: None,
             unpersisted: VecDeque::new(),
+            unsynced_bytes: 0,
             written: BTreeMap::from([(start.replica_id, last)]),
+            put_off_bytes: 0,
             synced: last,
             on_written: Pending::default(),
             on_commit: Pending::default(),
@@ -356,11 +367,23 @@ impl<T> Replica<T> {
             }
             // 4. Messages that promise persistence wait for it.
             messages.append(&mut ready.take_persisted_messages());
-            self.unpersisted.push_back(Unpersisted { number, last_index, writes, ballot: ballot.is_some(), messages });
+            let (ballot_changes, bytes) = (ballot.is_some(), frames.iter().map(|frame| frame.len() as u64).sum());
+            self.unsynced_bytes += bytes;
+            self.unpersisted.push_back(Unpersisted {
+                number,
+                last_index,
+                writes,
+                ballot: ballot_changes,
+                messages,
+                bytes,
+                told: false,
+            });
             if writes {
-                // A follower's sync is what the others wait for.
-                let relaxed = self.settings.relaxed && ballot.is_none() && self.is_alone();
+                let only_records = !ballot_changes && self.are_records(&entries);
+                let relaxed = self.may_put_off(only_records, bytes);
                 effects.writes.push(Write { ready: number, ballot, truncate_from, frames, relaxed });
+            } else if self.written_by(self.node.raft.id) == self.node.store().last() {
+                self.tell_written(number, effects);
             }
             // 5. What is committed is applied.
             let committed = ready.take_committed_entries();
@@ -370,6 +393,10 @@ impl<T> Replica<T> {
             // 6. Only now is it settled who leads and where the log ends.
             self.settle_leadership(effects);
         }
+    }
+
+    fn are_records(&self, entries: &[Entry]) -> bool {
+        entries.iter().all(|entry| self.node.store().held(entry.index).is_some_and(|held| held.kind == Kind::Data))
     }
 
     /// Whether the group has no other member, not even one that learns.
@@ -412,6 +439,9 @@ impl<T> Replica<T> {
         }
         if message.get_msg_type() == MessageType::MsgTimeoutNow && !self.may_campaign() {
             return;
+        }
+        if written::says_written(&message) {
+            return self.heard_written(&message, effects);
         }
         self.wake();
         let last = Heartbeat::last(&message);

@@ -4,16 +4,23 @@ use super::{Effects, Replica};
 
 impl<T> Replica<T> {
     pub(super) fn on_written(&mut self, ready: u64, effects: &mut Effects<T>) {
+        if !self.is_behind_with_syncs() {
+            self.wrote(ready, effects);
+        }
+    }
+
+    fn wrote(&mut self, ready: u64, effects: &mut Effects<T>) {
         let Some(last) = self.last_index_of(ready) else { return };
         let own = self.written.entry(self.node.raft.id).or_default();
         *own = last.max(*own);
+        self.tell_written(ready, effects);
         self.on_written.reach(last, &mut effects.answers);
         self.advance_high_watermark(effects);
         self.release();
     }
 
     pub(super) fn on_synced(&mut self, ready: u64, effects: &mut Effects<T>) {
-        self.on_written(ready, effects);
+        self.wrote(ready, effects);
         if let Some(last) = self.last_index_of(ready) {
             self.synced = self.synced.max(last);
         }
@@ -22,8 +29,8 @@ impl<T> Replica<T> {
     }
 
     pub(super) fn last_index_of(&self, ready: u64) -> Option<u64> {
-        let upto = self.unpersisted.iter().take_while(|unpersisted| unpersisted.number <= ready);
-        upto.map(|unpersisted| unpersisted.last_index).filter(|&last| last > 0).last()
+        let upto = self.unpersisted.partition_point(|unpersisted| unpersisted.number <= ready);
+        self.unpersisted.range(..upto).rev().map(|unpersisted| unpersisted.last_index).find(|&last| last > 0)
     }
 
     /// Reports every ready up to `number` as persisted, and those behind it that had nothing to write.
@@ -33,6 +40,7 @@ impl<T> Replica<T> {
             self.unpersisted.pop_front_if(|unpersisted| unpersisted.number <= number || !unpersisted.writes)
         {
             reached = done.number;
+            self.unsynced_bytes -= done.bytes;
             effects.messages.append(&mut done.messages);
         }
         if reached > 0 {
@@ -56,19 +64,13 @@ impl<T> Replica<T> {
 
     /// The highest index that as many voters hold as `min.insync.replicas` asks for, where that is more than a majority.
     fn on_enough_replicas(&self) -> u64 {
-        let progress = |voter: &u64| self.node.raft.prs().get(*voter).map_or(0, |progress| progress.matched);
+        let synced = |voter: &u64| self.node.raft.prs().get(*voter).map_or(0, |progress| progress.matched);
+        let holds = |voter: &u64| if self.settings.relaxed { self.written_by(*voter) } else { synced(voter) };
         let upto = |voters: &[u64]| {
             let wanted = self.settings.insync_min.min(voters.len());
-            if wanted <= voters.len() / 2 + 1 { u64::MAX } else { held_by(wanted, voters.iter().map(progress)) }
+            if wanted <= voters.len() / 2 + 1 { u64::MAX } else { held_by(wanted, voters.iter().map(holds)) }
         };
         self.halves().map(upto).min().unwrap_or(u64::MAX)
-    }
-
-    /// The highest index that a majority of the voters has written.
-    pub(super) fn written_by_majority(&self) -> u64 {
-        let written = |voter: &u64| self.written.get(voter).copied().unwrap_or_default();
-        let upto = |voters: &[u64]| held_by(voters.len() / 2 + 1, voters.iter().map(written));
-        self.halves().map(upto).min().unwrap_or(0)
     }
 
     /// The voters, and, on the way from some to others, those of before: each half decides by itself.
@@ -100,7 +102,7 @@ impl<T> Replica<T> {
 }
 
 /// The highest index that `count` of the voters have.
-fn held_by(count: usize, indexes: impl Iterator<Item = u64>) -> u64 {
+pub(super) fn held_by(count: usize, indexes: impl Iterator<Item = u64>) -> u64 {
     let mut indexes: Vec<u64> = indexes.collect();
     indexes.sort_unstable();
     indexes.len().checked_sub(count).map_or(0, |at| indexes[at])

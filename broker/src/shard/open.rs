@@ -168,5 +168,5 @@ pub(super) fn flush(config: &TopicConfig) -> Flush {
     Flush { messages, interval: Duration::from_millis(config.flush_ms.min(RELAXED_SYNC_MS_MAX)) }
 }
 
-/// Even where nothing asks for it, what was written is synced after this long.
-const RELAXED_SYNC_MS_MAX: u64 = 60_000;
+/// Even where nothing asks for it, what was written is synced after this long: what follows commits, as pipelines do, waits for it.
+const RELAXED_SYNC_MS_MAX: u64 = 5_000;

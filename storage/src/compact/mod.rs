@@ -45,7 +45,7 @@ use self::writer::Writer;
 pub use self::dirt::Dirt;
 
 /// Bytes read in one step, a single larger batch aside.
-const STEP_BYTES: u64 = 512 << 10;
+const STEP_BYTES: u64 = 64 << 10;
 
 /// What compaction goes by, under the names that Kafka gives it.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -10,6 +10,7 @@ use leat_client::{Admin, Consumer, NewTopic, PartitionDescription, Producer, Pro
 
 use self::history::Load;
 use crate::harness::{Cluster, Process, skip_unless_leat};
+use crate::http::{get, sample};
 
 async fn admin(bootstrap: &str) -> Admin {
     Admin::builder().bootstrap(bootstrap).build().await.unwrap()
@@ -88,20 +89,69 @@ async fn a_killed_leader_takes_nothing_with_it() {
     }
     let mut cluster = Cluster::start(3, &[]);
     create(&cluster, "killed", 1).await;
-    let load = Load::start(&cluster.bootstrap(), "killed", 0).await;
+    kill_leaders(&mut cluster, "killed").await;
+}
+
+/// What a majority has written, and not yet synced, is kept by every kill.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_leader_of_a_relaxed_topic_takes_nothing_with_it() {
+    if skip_unless_leat("a_killed_leader_of_a_relaxed_topic_takes_nothing_with_it") {
+        return;
+    }
+    let mut cluster = Cluster::start(3, &[]);
+    let admin = admin(&cluster.bootstrap()).await;
+    let topic = NewTopic::new("relaxed").partitions(1).config("flush.messages", "1000000");
+    admin.create_topic(topic).await.unwrap();
+    admin.close().await;
+    kill_leaders(&mut cluster, "relaxed").await;
+}
+
+/// Kills the leader of a topic's partition again and again while it is written to.
+async fn kill_leaders(cluster: &mut Cluster, topic: &str) {
+    let load = Load::start(&cluster.bootstrap(), topic, 0).await;
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let node = leader(&cluster.bootstrap(), "killed", 0, None).await;
+        let node = leader(&cluster.bootstrap(), topic, 0, None).await;
         cluster.kill(node);
         tokio::time::sleep(Duration::from_millis(300)).await;
-        leader(&cluster.bootstrap(), "killed", 0, Some(node)).await;
+        leader(&cluster.bootstrap(), topic, 0, Some(node)).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         cluster.restart(node);
-        in_sync(&cluster.bootstrap(), "killed", 0).await;
+        in_sync(&cluster.bootstrap(), topic, 0).await;
     }
     let told = load.stop().await;
     told.no_error();
     told.check(&cluster.bootstrap()).await;
+}
+
+/// A relaxed topic is answered when a majority has written: nobody waits for a disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relaxed_topic_is_answered_without_a_sync_on_any_node() {
+    if skip_unless_leat("a_relaxed_topic_is_answered_without_a_sync_on_any_node") {
+        return;
+    }
+    let cluster = Cluster::start(3, &[]);
+    let admin = admin(&cluster.bootstrap()).await;
+    let topic = NewTopic::new("relaxed").partitions(1).config("flush.messages", "1000000");
+    admin.create_topic(topic).await.unwrap();
+    admin.close().await;
+    write(&cluster.bootstrap(), "relaxed", 0..1).await;
+    let syncs = || -> f64 {
+        let of = |node| {
+            let address = cluster.http_address(node).parse().expect("an address");
+            sample(&get(address, "/metrics").1, "leat_log_sync_duration_seconds_count").expect("syncs")
+        };
+        (1..=3).map(of).sum()
+    };
+    let before = syncs();
+    let producer = Producer::builder().bootstrap(cluster.bootstrap()).build().await.unwrap();
+    for number in 0..200 {
+        let record = ProducerRecord::to("relaxed").value(number.to_string());
+        producer.send(record).await.unwrap().await.unwrap();
+    }
+    let during = syncs() - before;
+    assert!(during < 60.0, "{during} syncs for 200 records, each answered before the next was sent");
+    producer.close().await;
 }
 
 /// A leader that hangs answers nobody, and what it had not replicated is gone when it wakes up: it follows.

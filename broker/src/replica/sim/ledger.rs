@@ -85,6 +85,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether as many entries are committed as were read: those of relaxed topics are answered and read before.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.read.last_key_value().is_none_or(|(last, _)| self.committed.contains_key(last))
+    }
+
     /// Whether a log holds all that is committed.
     pub(super) fn is_in(&self, log: &[Bytes]) -> bool {
         self.committed.iter().all(|(index, batch)| log.get(*index as usize - 1) == Some(batch))

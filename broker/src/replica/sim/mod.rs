@@ -41,6 +41,8 @@ enum Plant {
     OpenedUnsynced,
     /// A wiped disk comes back under its old replica id.
     IdReused,
+    /// The disk says written when it has only been asked to write.
+    WriteLies,
 }
 
 fn seeds(count: u64) -> Vec<u64> {
@@ -84,6 +86,23 @@ fn three_voters_at_rest_keep_every_promise() {
         assert!(total.power_cuts > 20 && total.kills > 20, "{total:?}");
         assert!(total.rests > 200, "replicas rested: {total:?}");
     }
+}
+
+/// What a majority has written outlives every kill.
+#[test]
+fn three_voters_of_a_relaxed_topic_keep_every_promise() {
+    let total = sum(Options { relaxed: true, ..Options::default() }, 60);
+    eprintln!("{total:?}");
+    if seeds(60).len() > 20 {
+        assert!(total.kills > 200 && total.leaders > 100, "{total:?}");
+        assert!(total.cuts > 20 && total.repeats > 100, "{total:?}");
+    }
+}
+
+#[test]
+fn members_of_a_relaxed_topic_that_change_keep_every_promise() {
+    let total = sum(Options { relaxed: true, spares: 2, steps: 12_000, ..Options::default() }, 15);
+    eprintln!("{total:?}");
 }
 
 #[test]
@@ -166,6 +185,7 @@ fn planted_bugs_are_found() {
         bug(Plant::RepeatAppended, 1, false),
         bug(Plant::OpenedUnsynced, 1, true),
         Options { spares: 2, steps: 12_000, ..bug(Plant::IdReused, 3, false) },
+        Options { relaxed: true, ..bug(Plant::WriteLies, 3, false) },
     ]
     .map(|options| (options, find(options)))
     .into();

@@ -149,7 +149,8 @@ impl Disk for ModelDisk {
             self.change(Change::Append(frame));
         }
         self.last_written = write.ready;
-        Ok(Some(write.ready))
+        let lies = self.plant == Some(Plant::WriteLies);
+        Ok(Some(if lies { self.last_queued } else { write.ready }))
     }
 
     fn sync(&mut self) -> Result<Option<u64>, String> {

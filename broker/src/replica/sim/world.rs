@@ -29,11 +29,23 @@ pub(super) struct Options {
     pub(super) stored: bool,
     /// Few faults, so that there is time to rest between them.
     pub(super) calm: bool,
+    /// Answers come once a majority has written. Then no machine loses power.
+    pub(super) relaxed: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { voters: 3, spares: 0, steps: 4000, producers: 3, batches: 25, plant: None, stored: false, calm: false }
+        Self {
+            voters: 3,
+            spares: 0,
+            steps: 4000,
+            producers: 3,
+            batches: 25,
+            plant: None,
+            stored: false,
+            calm: false,
+            relaxed: false,
+        }
     }
 }
 
@@ -176,7 +188,7 @@ impl World {
             _ if self.healed || (self.options.calm && !self.random.per_mille(60)) => Ok(()),
             963..966 => self.unrest(at),
             966..974 => self.cut_off(at),
-            974..980 => self.crash(at, true),
+            974..980 => self.crash(at, !self.options.relaxed),
             980..986 => self.crash(at, false),
             _ => {
                 self.network.heal();
@@ -187,7 +199,7 @@ impl World {
 
     fn start(&mut self, at: usize) -> Result<(), String> {
         let settings = Settings {
-            relaxed: false,
+            relaxed: self.options.relaxed,
             applies_records: true,
             // Small, so that entries for a peer that lags are read back.
             tail_bytes_max: 300,
@@ -444,6 +456,7 @@ impl World {
     fn is_settled(&self) -> bool {
         self.producers.iter().all(Producer::is_done)
             && !self.placement.is_changing()
+            && self.ledger.is_caught_up()
             && self
                 .nodes
                 .iter()
