@@ -61,18 +61,37 @@ pub(crate) async fn list_each(
     isolation: IsolationLevel,
     limit: Duration,
 ) -> Result<Vec<(TopicPartition, Query, Found)>, Error> {
-    let ask = |leader, items| ask_leader(cluster, leader, items, isolation);
+    let ask = |leader, items| ask_node(cluster, leader, items, Asking::Consumer(isolation));
     let answers = leaders::ask(cluster, "asking for offsets", queries, limit, ask).await;
     answers.into_iter().map(|(partition, query, found)| Ok((partition, query, found?))).collect()
 }
 
-async fn ask_leader(
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+enum Asking {
+    Consumer(IsolationLevel),
+    /// Somebody who compares replicas: any of them answers, up to its own end.
+    Comparer,
+}
+
+/// Where the replicas on a broker end.
+pub(crate) async fn ends_at(
     cluster: &Cluster,
-    leader: i32,
-    items: Vec<Item<Query>>,
-    isolation: IsolationLevel,
+    node: i32,
+    partitions: &[TopicPartition],
 ) -> Result<Answers<Found>, Error> {
-    let connection = cluster.connection(leader, Lane::Calls).await?;
+    let item =
+        |partition: &TopicPartition| Item { partition: partition.clone(), leader_epoch: -1, query: Query::LATEST };
+    ask_node(cluster, node, partitions.iter().map(item).collect(), Asking::Comparer).await
+}
+
+async fn ask_node(
+    cluster: &Cluster,
+    node: i32,
+    items: Vec<Item<Query>>,
+    asking: Asking,
+) -> Result<Answers<Found>, Error> {
+    let connection = cluster.connection(node, Lane::Calls).await?;
     let mut topics: Vec<ListOffsetsTopic> = Vec::new();
     let mut needs = 0;
     for item in items {
@@ -91,9 +110,13 @@ async fn ask_leader(
     if version < needs {
         return Err(Error::Unsupported(format!("broker {} is too old for this kind of offset", connection.address())));
     }
+    let (replica_id, isolation) = match asking {
+        Asking::Consumer(isolation) => (-1, isolation),
+        Asking::Comparer => (-2, IsolationLevel::ReadUncommitted),
+    };
     let timeout = cluster.config().request_timeout;
     let request = ListOffsetsRequest {
-        replica_id: -1,
+        replica_id,
         isolation_level: if version >= 2 { isolation.wire() } else { 0 },
         topics,
         timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),

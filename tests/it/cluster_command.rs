@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{leat_command, skip_unless_leat};
+use crate::harness::{leat_command, skip_unless_leat, wait_until};
 
 /// A cluster's folder; what runs there ends with it.
 struct Folder(TempDir);
@@ -158,6 +160,62 @@ fn three_nodes_lose_nothing_and_serve_while_each_is_killed_and_started_again() {
     cluster.ok(&["restart"]);
     let consumed = cluster.client(&["consume", "kept", "--until", "latest"]);
     assert_eq!(consumed.lines().count(), 9, "{consumed}");
+}
+
+/// Each node's status, and partition 0 of a topic, as JSON tells them.
+fn told(cluster: &Folder, topic: &str) -> (Vec<Value>, Value) {
+    let read = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    let nodes = cluster.ok(&["status", "--json"]).lines().map(read).collect();
+    let topic = read(&cluster.client(&["topic", "describe", topic, "--json"]));
+    (nodes, topic["partitions"][0].clone())
+}
+
+/// Followers of a partition and the records that each lacks.
+fn lags(partition: &Value) -> Vec<(u64, u64)> {
+    let number = |value: &Value| value.as_u64().expect("a number");
+    let lags = partition["lag"].as_array().expect("an array").iter();
+    lags.map(|lag| (number(&lag["replica"]), number(&lag["records"]))).collect()
+}
+
+#[test]
+fn status_and_describe_tell_who_leads_who_follows_and_who_lags() {
+    if skip_unless_leat("status_and_describe_tell_who_leads_who_follows_and_who_lags") {
+        return;
+    }
+    let cluster = Folder::new();
+    cluster.ok(&["up"]);
+    let input = cluster.0.path().join("input");
+    fs::write(&input, "one\ntwo\nthree\n").expect("a file that can be written");
+    let produce = || cluster.client(&["produce", "lags", input.to_str().expect("a path that is text")]);
+    cluster.client(&["topic", "create", "lags", "--partitions", "1"]);
+    produce();
+    // A node that leads everything lags nowhere.
+    let nobody_lags = |nodes: &[Value]| nodes.iter().all(|node| node["lag"].as_u64().unwrap_or(0) == 0);
+    wait_until("nobody lags", Duration::from_secs(30), || {
+        let (nodes, partition) = told(&cluster, "lags");
+        nobody_lags(&nodes) && lags(&partition).iter().filter(|(_, records)| *records == 0).count() == 2
+    });
+    let (nodes, partition) = told(&cluster, "lags");
+    let sum = |key: &str| nodes.iter().map(|node| node[key].as_u64().expect("a count")).sum::<u64>();
+    assert_eq!((sum("leads"), sum("follows")), (1, 2));
+    let of_metadata = |node: &Value| (node["metadata_leader"].as_u64(), node["metadata_term"].as_u64());
+    assert!(nodes.iter().all(|node| of_metadata(node) >= (Some(1), Some(1))), "{nodes:?}");
+    let leader = partition["leader"].as_u64();
+    let followers: Vec<_> = lags(&partition).into_iter().map(|(replica, _)| replica).collect();
+    assert!(followers.len() == 2 && leader.is_some_and(|leader| !followers.contains(&leader)), "{followers:?}");
+
+    // One that is down does not say how far it is; its leader does.
+    let down = followers[0];
+    cluster.ok(&["kill", &down.to_string()]);
+    produce();
+    let (nodes, partition) = told(&cluster, "lags");
+    let killed = nodes.iter().find(|node| node["node"] == down).expect("its row");
+    assert_eq!((&killed["state"], &killed["leads"]), (&Value::from("down"), &Value::Null));
+    assert!(killed["lag"].as_u64() >= Some(1), "{killed}");
+    assert!(lags(&partition).iter().all(|(replica, _)| *replica != down), "{partition}");
+
+    cluster.ok(&["up"]);
+    wait_until("it has everything", Duration::from_secs(30), || nobody_lags(&told(&cluster, "lags").0));
 }
 
 #[test]

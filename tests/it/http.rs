@@ -11,7 +11,7 @@ use leat_broker::Broker;
 use leat_protocol::ErrorCode;
 use tempfile::TempDir;
 
-use crate::harness::{Member, Partition, QUICK_GROUPS, Target, batch, skip_unless_leat, start, wait_until};
+use crate::harness::{Cluster, Member, Partition, QUICK_GROUPS, Target, batch, skip_unless_leat, start, wait_until};
 
 /// Status and everything that was answered.
 fn ask(address: SocketAddr, request: &str) -> (u16, String) {
@@ -203,6 +203,10 @@ fn documents_name_the_metrics_that_there_are() {
     let _used = use_broker(&broker);
     run_pipeline(http);
     let (_, text) = get(http, "/metrics");
+    // Who leads the metadata tells of its followers.
+    let cluster = Cluster::start(2, &[]);
+    let of_node = |node| get(cluster.http_address(node).parse().expect("an address"), "/metrics").1;
+    let text = [text, of_node(1), of_node(2)].concat();
     let there: BTreeSet<&str> = text.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
     for document in ["grafana.json", "operations.md"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(document);

@@ -1,6 +1,7 @@
 //! ListOffsets: the ends of the log, and exact answers by time.
 
 use leat_protocol::ErrorCode;
+use leat_protocol::messages::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use leat_protocol::records::{Builder, Compression};
 
 use crate::harness::{Partition, batch, now_ms, target};
@@ -47,6 +48,22 @@ fn the_ends_of_a_log() {
     let topic = partition.topic.clone();
     assert_eq!(delete_records(&mut partition.connection, &topic, 2), Ok(2));
     assert_eq!(offset_at(&mut partition, EARLIEST), (2, -1));
+}
+
+/// Tools that compare replicas name no consumer: any replica answers them, up to its own end. Several are in `cluster_command`.
+#[test]
+fn a_replica_tells_where_its_own_log_ends() {
+    let mut partition = Partition::new("own-end");
+    partition.append(batch(&["x", "y"]));
+    for (timestamp, offset) in [(LATEST, 2), (EARLIEST, 0), (0, 0)] {
+        let row = ListOffsetsPartition { partition_index: 0, current_leader_epoch: -1, timestamp };
+        let topics = vec![ListOffsetsTopic { name: partition.topic.as_str().into(), partitions: vec![row] }];
+        let request = ListOffsetsRequest { replica_id: -2, topics, ..ListOffsetsRequest::default() };
+        for version in [1, 11] {
+            let answer = partition.connection.call(version, &request).topics.remove(0).partitions.remove(0);
+            assert_eq!((answer.error_code, answer.offset), (ErrorCode::NONE, offset), "{timestamp}");
+        }
+    }
 }
 
 #[test]

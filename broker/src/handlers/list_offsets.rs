@@ -21,6 +21,9 @@ const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// Stands for whoever compares replicas, as Kafka's tools do: any replica answers, up to its own end.
+const DEBUGGING_REPLICA: i32 = -2;
+
 /// The first version in which each of them may be asked for.
 fn since_version(timestamp: i64) -> i16 {
     match timestamp {
@@ -44,7 +47,7 @@ pub(super) async fn handle(context: &Context, request: ListOffsetsRequest, versi
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in &topic.partitions {
             let index = asked.partition_index;
-            let answer = match find(context, &named, asked, version).await {
+            let answer = match find(context, &named, asked, request.replica_id, version).await {
                 Ok(found) => answered(index, found),
                 Err(error_code) => ListOffsetsPartitionResponse {
                     partition_index: index,
@@ -71,14 +74,22 @@ async fn find(
     context: &Context,
     named: &Named,
     asked: &ListOffsetsPartition,
+    replica_id: i32,
     version: i16,
 ) -> Result<Option<TimestampOffset>, ErrorCode> {
     if version < since_version(asked.timestamp) || asked.timestamp < EARLIEST_PENDING_UPLOAD {
         return Err(ErrorCode::UNSUPPORTED_VERSION);
     }
-    let partition = context.led(named, asked.partition_index).await.map_err(|code| told(code, version))?;
+    let any_replica = replica_id == DEBUGGING_REPLICA;
+    let partition = match any_replica {
+        true => context.partition(named, asked.partition_index).await?,
+        false => context.led(named, asked.partition_index).await.map_err(|code| told(code, version))?,
+    };
     check_epoch(&partition, asked.current_leader_epoch)?;
-    let end = partition.high_watermark();
+    let end = match partition.reader().filter(|_| any_replica) {
+        Some(reader) => reader.end_offset(),
+        None => partition.high_watermark(),
+    };
     let at = |offset: i64| {
         let leader_epoch = partition.reader().map_or(-1, |reader| epoch_at(&reader, offset));
         Some(TimestampOffset { offset, timestamp: -1, leader_epoch })

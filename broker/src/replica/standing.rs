@@ -7,6 +7,8 @@ use super::Replica;
 pub(crate) struct Standing {
     pub(crate) last: u64,
     pub(crate) committed: u64,
+    /// The last entry before those of the leader's term.
+    pub(crate) inherited: u64,
     pub(crate) members: Vec<Member>,
 }
 
@@ -19,6 +21,13 @@ pub(crate) struct Member {
     pub(crate) has: Option<u64>,
 }
 
+impl Standing {
+    /// The entries that a member lacks; at least those of the leader's term, where it was not heard of in it.
+    pub(crate) fn lag(&self, member: &Member) -> u64 {
+        self.last.saturating_sub(member.has.unwrap_or(self.inherited))
+    }
+}
+
 impl<T> Replica<T> {
     /// `None` where this replica does not lead.
     pub(crate) fn standing(&self) -> Option<Standing> {
@@ -28,6 +37,7 @@ impl<T> Replica<T> {
         }
         let log = &raft.raft_log;
         let (last, committed) = (log.last_index(), log.committed);
+        let inherited = self.node.store().epochs().last().map_or(0, |epoch| epoch.first_index.saturating_sub(1));
         let members = raft.prs().iter().map(|(&replica_id, progress)| {
             let has = if replica_id == raft.id { last } else { progress.matched };
             let votes = raft.prs().conf().voters().contains(replica_id);
@@ -35,6 +45,6 @@ impl<T> Replica<T> {
         });
         let mut members: Vec<Member> = members.collect();
         members.sort_by_key(|member| member.replica_id);
-        Some(Standing { last, committed, members })
+        Some(Standing { last, committed, inherited, members })
     }
 }

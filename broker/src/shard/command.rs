@@ -9,6 +9,7 @@ use leat_storage::{GroupId, Staged, Swap};
 use raft::eraftpb::Message;
 use tokio::sync::{mpsc, oneshot};
 
+use super::lag::Lag;
 use super::open::Opened;
 use crate::disk::{Done, Slot};
 use crate::net::Permit;
@@ -59,6 +60,10 @@ pub(crate) enum Command {
     Open {
         partition: Arc<Partition>,
         reply: oneshot::Sender<()>,
+    },
+    /// How far followers of what is led here are behind.
+    Lags {
+        reply: oneshot::Sender<Vec<Lag>>,
     },
     Inspect {
         partition: Arc<Partition>,
@@ -200,6 +205,13 @@ impl ShardHandle {
         });
         self.send(Command::Inspect { partition: partition.clone(), look });
         seen.await.ok()
+    }
+
+    /// How far followers of what the shard leads are behind; nothing once it has stopped.
+    pub(crate) async fn lags(&self) -> Vec<Lag> {
+        let (reply, lags) = oneshot::channel();
+        self.send(Command::Lags { reply });
+        lags.await.unwrap_or_default()
     }
 
     /// Syncs, checkpoints and closes everything.

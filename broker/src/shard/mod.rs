@@ -10,6 +10,7 @@
 
 mod command;
 mod deleting;
+mod lag;
 mod machine;
 mod open;
 mod owned;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::command::{Command, ShardHandle, Ticket};
 pub(crate) use self::deleting::Deleting;
+pub(crate) use self::lag::Lag;
 pub(crate) use self::machine::{Machine, MachineFactory, TellMembers};
 pub(crate) use self::open::log_config;
 
@@ -183,6 +185,10 @@ impl Shard {
             Command::Read { slot, group, request, frames } => self.read(slot, group, request, frames),
             Command::Nodes(alive) => self.nodes(alive),
             Command::Evacuate => self.evacuate(),
+            Command::Lags { reply } => {
+                // Whoever waits may be gone.
+                let _ = reply.send(self.lags());
+            }
             Command::Configure { partition } => self.configure(&partition),
             Command::Placed { partition } => self.placed(&partition),
             Command::Delete { partition } => self.delete(&partition),

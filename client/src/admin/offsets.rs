@@ -1,5 +1,7 @@
 //! Offsets of partitions.
 
+use std::collections::HashMap;
+
 use super::Admin;
 use crate::offsets::{self, Query};
 use crate::{Error, IsolationLevel, TopicPartition};
@@ -45,6 +47,19 @@ pub struct ListedOffset {
 }
 
 impl Admin {
+    /// Where replicas on one broker end, whether it leads them or not. What it does not hold, or can't read, is left out.
+    ///
+    /// # Errors
+    /// The broker did not answer.
+    pub async fn replica_ends(
+        &self,
+        broker: i32,
+        partitions: &[TopicPartition],
+    ) -> Result<HashMap<TopicPartition, i64>, Error> {
+        let answers = offsets::ends_at(&self.cluster, broker, partitions).await?;
+        Ok(answers.into_iter().filter_map(|(partition, found)| Some((partition, found.ok()?.offset))).collect())
+    }
+
     /// Finds offsets, asking each leader once. Results are in the order asked.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! | `broker` | this process, its disk, its memory |
 //! | `topics` | what clients have moved, by topic |
 //! | `partitions` | sizes and offsets: a row for each family |
+//! | `replication` | the metadata's leader, and how far followers are behind |
 //! | `groups` | consumer groups and their lag |
 //! | `pipelines` | rows, watermarks, lag and state of each stage |
 
@@ -12,6 +13,7 @@ mod broker;
 mod groups;
 mod partitions;
 mod pipelines;
+mod replication;
 mod sheet;
 mod topics;
 
@@ -33,6 +35,7 @@ pub(super) async fn text(server: &Server) -> String {
     if server.config().leat_metrics_partitions {
         partitions::write(server, &mut sheet);
     }
+    replication::write(server, &mut sheet).await;
     groups::write(server, &mut sheet).await;
     pipelines::write(server, &mut sheet);
     sheet.into_text()

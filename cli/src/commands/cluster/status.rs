@@ -7,16 +7,19 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Dir;
-use crate::cluster::{Cluster, Node, Readiness, readiness};
+use crate::cluster::{Cluster, Node, Readiness, Standing, readiness, standing};
 use crate::error::Result;
 use crate::output::{Out, list, number};
 
-/// Show the nodes: whether they run and serve, where, memory and disk
+/// Show the nodes: whether they run and serve, where, memory and disk, what they lead and follow
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   leat cluster status
-  leat cluster status --json | jq -r 'select(.state != \"ready\") | .node'")]
+  leat cluster status --json | jq -r 'select(.state != \"ready\") | .node'
+
+LEADS and FOLLOWS are partitions. LAG is how many entries the replicas on a node lack of any one log, at most, as the
+nodes that lead say. METADATA is the node that leads it and its term, as each node knows.")]
 pub(crate) struct Args {
     #[command(flatten)]
     dir: Dir,
@@ -36,22 +39,34 @@ pub(super) fn run(args: &Args) -> Result<()> {
 pub(super) fn write(out: &mut Out, cluster: &Cluster, as_json: bool) -> Result<()> {
     let seen: Vec<_> = cluster.state.nodes.iter().map(|node| Seen::of(node, &cluster.folder)).collect();
     if as_json {
-        return seen.iter().try_for_each(|seen| out.json(&seen.json()));
+        return seen.iter().try_for_each(|one| out.json(&one.json(lag(&seen, one.node))));
     }
-    let mut table = list(&["node", "state", "pid", "bootstrap", "http", "rss", "disk"]);
-    for seen in &seen {
+    let mut table =
+        list(&["node", "state", "pid", "bootstrap", "http", "rss", "disk", "leads", "follows", "lag", "metadata"]);
+    for one in &seen {
         let missing = || "-".to_owned();
+        let counted = |count: Option<u64>| number(count.map_or_else(missing, |count| count.to_string()));
         table.add_row(vec![
-            number(seen.node.id),
-            seen.state_and_reason().into(),
-            seen.pid.map_or_else(missing, |pid| pid.to_string()).into(),
-            seen.node.bootstrap().into(),
-            seen.http().into(),
-            number(seen.resident_bytes.map_or_else(missing, size)),
-            number(size(seen.disk_bytes)),
+            number(one.node.id),
+            one.state_and_reason().into(),
+            one.pid.map_or_else(missing, |pid| pid.to_string()).into(),
+            one.node.bootstrap().into(),
+            one.http().into(),
+            number(one.resident_bytes.map_or_else(missing, size)),
+            number(size(one.disk_bytes)),
+            counted(one.leads()),
+            counted(one.follows()),
+            counted(lag(&seen, one.node)),
+            one.metadata().unwrap_or_else(missing).into(),
         ]);
     }
     out.table(&table)
+}
+
+/// The most entries that a node's replicas lack of one log, as any of the nodes that lead says.
+fn lag(seen: &[Seen<'_>], node: &Node) -> Option<u64> {
+    let told = seen.iter().filter_map(|seen| seen.standing.as_ref()?.lags.get(&node.id).copied());
+    told.max()
 }
 
 /// A node at this moment.
@@ -62,6 +77,8 @@ struct Seen<'a> {
     pid: Option<i32>,
     resident_bytes: Option<u64>,
     disk_bytes: u64,
+    /// Where it serves.
+    standing: Option<Standing>,
 }
 
 impl Seen<'_> {
@@ -78,7 +95,8 @@ impl Seen<'_> {
         };
         let resident_bytes = process.as_ref().and_then(|process| process.resident_bytes());
         let pid = process.map(|process| process.pid);
-        Seen { node, state, reason, pid, resident_bytes, disk_bytes: disk_bytes(&node.data(cluster)) }
+        let standing = (state == "ready").then(|| standing(node.ports.http)).flatten();
+        Seen { node, state, reason, pid, resident_bytes, disk_bytes: disk_bytes(&node.data(cluster)), standing }
     }
 
     fn http(&self) -> String {
@@ -92,11 +110,29 @@ impl Seen<'_> {
         }
     }
 
-    fn json(&self) -> Value {
+    fn leads(&self) -> Option<u64> {
+        self.standing.as_ref().map(|standing| standing.leads)
+    }
+
+    fn follows(&self) -> Option<u64> {
+        self.standing.as_ref().map(|standing| standing.holds.saturating_sub(standing.leads))
+    }
+
+    /// Who leads the metadata, and in which term.
+    fn metadata(&self) -> Option<String> {
+        let standing = self.standing.as_ref()?;
+        let leader = standing.metadata_leader.map_or_else(|| "nobody".to_owned(), |node| format!("node {node}"));
+        Some(format!("{leader}, term {}", standing.metadata_term))
+    }
+
+    fn json(&self, lag: Option<u64>) -> Value {
+        let standing = self.standing.as_ref();
         json!({
             "node": self.node.id, "state": self.state, "reason": self.reason, "pid": self.pid,
             "bootstrap": self.node.bootstrap(), "http": self.http(), "rss_bytes": self.resident_bytes,
-            "disk_bytes": self.disk_bytes,
+            "disk_bytes": self.disk_bytes, "leads": self.leads(), "follows": self.follows(), "lag": lag,
+            "metadata_leader": standing.and_then(|standing| standing.metadata_leader),
+            "metadata_term": standing.map(|standing| standing.metadata_term),
         })
     }
 }

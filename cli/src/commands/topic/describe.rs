@@ -1,9 +1,12 @@
 //! `leat topic describe`.
 
 use comfy_table::Cell;
-use leat_client::{Admin, ConfigEntry, ConfigResource, ConfigSource, Consumer, TopicDescription, TopicPartition};
+use leat_client::{
+    Admin, ConfigEntry, ConfigResource, ConfigSource, Consumer, PartitionDescription, TopicDescription, TopicPartition,
+};
 use serde_json::{Value, json};
 
+use super::lag::Lags;
 use crate::commands::config::entries;
 use crate::error::Result;
 use crate::output::{self, Out, counted, number};
@@ -15,7 +18,9 @@ use crate::session::Connection;
 Examples:
   leat topic describe flights
   leat topic describe flights --all-config
-  leat topic describe flights --json | jq '.partitions[].leader'")]
+  leat topic describe flights --json | jq '.partitions[].leader'
+
+LAG is how many records each follower lacks of its leader's log: 2:0,3:15. A replica that does not say is left out.")]
 pub(crate) struct Args {
     /// The topics to describe
     #[arg(required = true)]
@@ -38,6 +43,7 @@ struct Shown {
     topic: TopicDescription,
     /// The first offset and the end of each partition; none where its leader did not say.
     offsets: Vec<Option<(i64, i64)>>,
+    lags: Vec<Lags>,
     config: Vec<ConfigEntry>,
 }
 
@@ -78,12 +84,18 @@ async fn collect(admin: &Admin, consumer: &Consumer, topic: TopicDescription, al
         let partition = TopicPartition::new(topic.name.clone(), there.partition);
         Some((*starts.get(&partition)?, *ends.get(&partition)?))
     });
-    Ok(Shown { offsets: offsets.collect(), topic, config })
+    Ok(Shown { offsets: offsets.collect(), lags: super::lag::collect(admin, &topic).await, topic, config })
 }
 
 impl Shown {
+    fn partitions(&self) -> impl Iterator<Item = (&PartitionDescription, &Option<(i64, i64)>, &Lags)> {
+        let partitions = self.topic.partitions.iter().zip(&self.offsets).zip(&self.lags);
+        partitions.map(|((there, offsets), lags)| (there, offsets, lags))
+    }
+
     fn to_json(&self) -> Value {
-        let partitions = self.topic.partitions.iter().zip(&self.offsets).map(|(there, offsets)| {
+        let partitions = self.partitions().map(|(there, offsets, lags)| {
+            let lags = lags.iter().map(|(replica, records)| json!({ "replica": replica, "records": records }));
             json!({
                 "partition": there.partition,
                 "leader": there.leader,
@@ -91,6 +103,7 @@ impl Shown {
                 "replicas": there.replicas,
                 "in_sync": there.in_sync,
                 "offline": there.offline,
+                "lag": lags.collect::<Vec<_>>(),
                 "earliest": offsets.map(|(start, _)| start),
                 "latest": offsets.map(|(_, end)| end),
             })
@@ -108,8 +121,9 @@ impl Shown {
     fn write(&self, out: &mut Out) -> Result<()> {
         let partitions = counted(self.topic.partitions.len() as u64, "partition");
         out.line(format_args!("{}  id {}  {partitions}\n", self.topic.name, self.topic.id))?;
-        let mut table = output::list(&["partition", "leader", "epoch", "replicas", "in sync", "earliest", "latest"]);
-        for (there, offsets) in self.topic.partitions.iter().zip(&self.offsets) {
+        let header = ["partition", "leader", "epoch", "replicas", "in sync", "lag", "earliest", "latest"];
+        let mut table = output::list(&header);
+        for (there, offsets, lags) in self.partitions() {
             let shown = |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
             table.add_row(vec![
                 number(there.partition),
@@ -117,6 +131,7 @@ impl Shown {
                 number(shown(there.leader.map(|_| i64::from(there.leader_epoch)))),
                 Cell::new(brokers(&there.replicas)),
                 Cell::new(brokers(&there.in_sync)),
+                Cell::new(lag(lags)),
                 number(shown(offsets.map(|(start, _)| start))),
                 number(shown(offsets.map(|(_, end)| end))),
             ]);
@@ -128,6 +143,12 @@ impl Shown {
         out.line("")?;
         out.table(&entries::table(&self.config))
     }
+}
+
+/// Records that each follower lacks.
+fn lag(lags: &Lags) -> String {
+    let lags: Vec<_> = lags.iter().map(|(replica, records)| format!("{replica}:{records}")).collect();
+    if lags.is_empty() { "-".to_owned() } else { lags.join(",") }
 }
 
 fn brokers(ids: &[i32]) -> String {

@@ -4,6 +4,7 @@ mod alter;
 mod create;
 mod delete;
 mod describe;
+mod lag;
 mod list;
 
 use crate::error::Result;
