@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use leat_protocol::Uuid;
@@ -22,6 +23,10 @@ use super::seeding::{self, Source};
 use super::wire::{Body, Call, Frame, Lacking, Leaders, Purpose, Reply};
 use super::{Answered, Called, Peers, convert};
 use crate::disk::Pool;
+
+/// How often, and how many times, a port is looked at whose process may be ending.
+const CLOSING_LOOK_EVERY: Duration = Duration::from_millis(20);
+const CLOSING_LOOKS: usize = 25;
 
 /// Something to run on another thread.
 pub(crate) type Run = Box<dyn FnOnce() + Send>;
@@ -150,12 +155,22 @@ async fn controlled(peers: &Arc<Peers>, known: Known, hands: &Hands) {
         }
     }
     writing.abort();
-    // A process that was killed closes all it has; then its port is closed too.
-    if let Some(address) = peers.address(node_id)
-        && tokio::net::TcpStream::connect(&address).await.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
-    {
+    if is_closed(peers, node_id).await {
         peers.ended(node_id, incarnation);
     }
+}
+
+/// Whether the port of a node whose link has ended is closed: a process that was killed closes all it has, but one after another.
+async fn is_closed(peers: &Peers, node_id: i32) -> bool {
+    let Some(address) = peers.address(node_id) else { return false };
+    for _ in 0..CLOSING_LOOKS {
+        let connected = tokio::net::TcpStream::connect(&address).await;
+        if connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        tokio::time::sleep(CLOSING_LOOK_EVERY).await;
+    }
+    false
 }
 
 fn learn(peers: &Peers, leader: i32, told: Leaders) {
