@@ -134,6 +134,37 @@ def parcels(rows):
         }
 
 
+def anomalies(rows):
+    """A reading is late once another, more than ten seconds newer, has come before it."""
+    newest, by_host = -math.inf, defaultdict(list)
+    for row in rows:
+        at = millis(row["at"])
+        if at < newest - 10_000:
+            yield "anomalies-late", row["host"], row
+            yield "jumps-late", row["host"], row
+        else:
+            by_host[row["host"]].append((at, row["cpu"], row["memory"]))
+        newest = max(newest, at)
+    for host, readings in by_host.items():
+        readings.sort()
+        for place, (at, cpu, memory) in enumerate(readings):
+            recent = [reading for reading in readings if at - 5 * MINUTE <= reading[0] <= at]
+            cpu_mean = math.fsum(reading[1] for reading in recent) / len(recent)
+            memory_mean = math.fsum(reading[2] for reading in recent) / len(recent)
+            if cpu > 2 * cpu_mean or memory > memory_mean + 15:
+                yield "anomalies", host, {
+                    "at": civil(at),
+                    "cpu": cpu,
+                    "cpu_mean": cpu_mean,
+                    "memory": memory,
+                    "memory_mean": memory_mean,
+                    "readings": len(recent),
+                }
+            before = readings[place - 1][2] if place else None
+            if before is not None and memory - before > 20:
+                yield "jumps", host, {"at": civil(at), "before": before, "after": memory}
+
+
 for folder, exercise in {
     "word-count": word_count,
     "sales": sales,
@@ -141,6 +172,7 @@ for folder, exercise in {
     "fraud": fraud,
     "iot": iot,
     "parcels": parcels,
+    "anomalies": anomalies,
 }.items():
     with open(f"{folder}/data.jsonl", encoding="utf-8") as data:
         results = list(exercise([json.loads(line) for line in data]))

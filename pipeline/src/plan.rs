@@ -8,7 +8,7 @@
 //! window's start and end (both null without a window), then the result of each aggregate.
 
 use crate::expr::Expr;
-use crate::value::Type;
+use crate::value::{Type, Value};
 
 /// A pipeline's plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,6 +145,24 @@ pub enum Body {
     },
     /// Rows are grouped and aggregated.
     Aggregate(Box<Aggregate>),
+    /// Each row becomes a record, with aggregates over the rows before it.
+    Over(Box<Over>),
+}
+
+impl Body {
+    /// The fields of the result's key and of its value.
+    pub fn fields(&self) -> (&[Field], &[Field]) {
+        match self {
+            Body::Project { key, value } => (key, value),
+            Body::Aggregate(aggregate) => (&aggregate.key, &aggregate.value),
+            Body::Over(over) => (&over.key, &over.value),
+        }
+    }
+
+    /// Whether it needs a second stage, which reads an internal topic.
+    pub fn is_shuffled(&self) -> bool {
+        !matches!(self, Body::Project { .. })
+    }
 }
 
 /// A field of a result.
@@ -179,6 +197,57 @@ pub struct Aggregate {
     pub emit: Emit,
     /// How long results of closed windows can be asked for, in milliseconds of event time.
     pub retention_ms: i64,
+}
+
+/// `OVER`: each row of a key, in the order of event time, with what the rows before it give. An *over row* holds the keys, then
+/// what is carried of the row, then the results of each frame's calls, then the lags.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Over {
+    /// `PARTITION BY`, over the row.
+    pub keys: Vec<Field>,
+    /// How long a row waits beyond the watermark for older ones, in milliseconds of event time.
+    pub grace_ms: i64,
+    /// Over the row.
+    pub carried: Vec<Expr>,
+    /// Which rows before it count, and what is asked of them.
+    pub frames: Vec<Frame>,
+    /// Values of single rows before it.
+    pub lags: Vec<Lag>,
+    /// Over the over row.
+    pub qualify: Option<Expr>,
+    /// The output's key, over the over row: the keys.
+    pub key: Vec<Field>,
+    /// The output's value, over the over row.
+    pub value: Vec<Field>,
+}
+
+/// Rows up to and with the current one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Where it begins.
+    pub bound: FrameBound,
+    /// Over the row.
+    pub calls: Vec<Call>,
+}
+
+/// Where a frame begins; without a number, at the key's first row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameBound {
+    /// So many rows before the current one.
+    Rows(Option<u32>),
+    /// So many milliseconds before the current row's time. Rows of its own time all count.
+    Range(Option<i64>),
+}
+
+/// `LAG(x, n, default)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lag {
+    /// Over the row.
+    pub argument: Expr,
+    /// How many rows before.
+    pub rows: u32,
+    /// Where there are fewer.
+    pub default: Value,
 }
 
 /// How rows are put into windows. Starts are aligned to `offset_ms` after 1970.

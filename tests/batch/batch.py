@@ -18,10 +18,12 @@ import time
 import duckdb
 
 import cases
+import over
 import texts
 from leat import Leat, Refused
 
 STATEMENTS = 6
+OVERS = 2
 PATIENCE_S = 20
 LATE_NOTICE = " rows were late for a window."
 
@@ -59,20 +61,32 @@ def same(ours, theirs, how):
     return type(ours) is type(theirs) and ours == theirs
 
 
-def compare(statement, ours, theirs):
+def by_row(rows):
+    """{(the row's partition, its offset): its values}; no row comes twice."""
+    found = {tuple(row[:2]): list(row[2:]) for row in rows}
+    if len(found) != len(rows):
+        raise Different("a row comes twice")
+    return found
+
+
+def compare(how, ours, theirs):
     for name in sorted(ours.keys() | theirs.keys(), key=repr):
         one, other = ours.get(name), theirs.get(name)
         is_there = one is not None and other is not None
-        if not is_there or not all(map(same, one, other, [how for _, _, how in statement.aggregates])):
-            raise Different(f"window and group {name}\n  Leat    {one}\n  DuckDB  {other}\n"
-                            f"  ({len(ours)} windows in Leat, {len(theirs)} in DuckDB)")
+        if not is_there or not all(map(same, one, other, how)):
+            raise Different(f"window and group, or row, {name}\n  Leat    {one}\n  DuckDB  {other}\n"
+                            f"  ({len(ours)} of them in Leat, {len(theirs)} in DuckDB)")
+
+
+def how(statement):
+    return [each[2] for each in (statement.aggregates if hasattr(statement, "aggregates") else statement.calls)]
 
 
 class Batch:
     def __init__(self, leat):
         self.leat = leat
         self.duck = duckdb.connect(config={"threads": 1})
-        self.statements = self.windows = self.late = self.tables = 0
+        self.statements = self.windows = self.rows = self.late = self.tables = 0
 
     def data_set(self, seed):
         data = cases.data(seed)
@@ -97,6 +111,8 @@ class Batch:
                 if statement.emit != "QUERY" and at not in early:
                     self.begin(statement, table, made)
                 self.run(data, statement, table)
+            for at in range(OVERS):
+                self.over(data, over.statement(data, rng), len(each) + at, made)
         finally:
             for drop in reversed(made):
                 self.leat.sql(drop)
@@ -138,14 +154,29 @@ class Batch:
         self.windows += len(ours)
         self.late += len(late)
 
-    def query(self, statement, late):
+    def over(self, data, statement, at, made):
+        statement.leat = over.leat(statement, self.source(data, statement, at, made))
+        try:
+            (due,) = self.duck.execute(over.late(statement)).fetchone()
+            ours = by_row(self.asked(statement, due))
+            compare(how(statement), ours, by_row(self.duck.execute(over.duck(statement)).fetchall()))
+        except (Refused, Different) as different:
+            raise Different(f"{statement.leat}\n{over.duck(statement)}\n{different}") from None
+        self.statements += 1
+        self.rows += len(ours)
+        self.late += due
+
+    def asked(self, statement, due):
+        """The rows of a query that reads to the end, of which so many have to be late."""
         rows, notices = self.leat.sql(statement.leat, until_end=True)
         told = sum(int(it.removesuffix(LATE_NOTICE)) for it in notices if it.endswith(LATE_NOTICE))
-        due = len({(p, o) for p, o, _, _ in late})
         if told != due:
             raise Different(f"{told} rows are late in Leat, {due} by the definition")
-        ours = by_window(statement, rows)
-        compare(statement, ours, self.batch(statement, late))
+        return rows
+
+    def query(self, statement, late):
+        ours = by_window(statement, self.asked(statement, len({(p, o) for p, o, _, _ in late})))
+        compare(how(statement), ours, self.batch(statement, late))
         return ours
 
     def table(self, statement, table, late):
@@ -158,7 +189,7 @@ class Batch:
                     raise Different(f"late in Leat only: {told - due}\nby the definition only: {due - told}")
                 ours = self.results(statement, table)
                 # What Leat reports is taken away, not what it should.
-                compare(statement, ours, self.batch(statement, sorted(told)))
+                compare(how(statement), ours, self.batch(statement, sorted(told)))
                 return ours
             except Different:
                 # The pipeline is at its end; what it sent may not have been written yet.
@@ -229,7 +260,7 @@ def main():
                 break
     finally:
         leat.stop()
-    print(f"{batch.windows} windows of {batch.statements} statements, {batch.tables} of them tables, "
+    print(f"{batch.windows} windows and {batch.rows} rows of {batch.statements} statements, {batch.tables} of them tables, "
           f"{batch.late} times a row was late for a window, {time.monotonic() - begun:.0f} s")
     print(f"{batch.statements} passed, {failed} failed")
     sys.exit(1 if failed else 0)

@@ -397,13 +397,13 @@ impl Moments {
 }
 
 impl Place {
-    fn encode(self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
         put_int(out, i64::from(self.partition));
         put_int(out, self.offset);
         put_uint(out, u64::from(self.element));
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Place, Corrupt> {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Place, Corrupt> {
         Ok(Place {
             partition: i32::try_from(reader.int()?).map_err(|_| Corrupt("a partition"))?,
             offset: reader.int()?,

@@ -93,46 +93,47 @@ impl GroupNames<'_> {
         };
         Some(Typed::new(expr, of))
     }
+}
 
-    fn aggregate(&mut self, call: &ast::Function, name: &str, at: Location) -> Result<Call, Error> {
-        let mut function =
-            NAMES.iter().find(|(other, _)| *other == name).map_or(Function::Count, |(_, function)| *function);
-        let given = arguments(call, at)?;
-        let distinct = match &call.args {
-            FunctionArguments::List(list) => list.duplicate_treatment == Some(DuplicateTreatment::Distinct),
-            _ => false,
+/// A call of an aggregate over the rows of a scope.
+pub(super) fn aggregate_call(scope: &Scope, call: &ast::Function, name: &str, at: Location) -> Result<Call, Error> {
+    let mut function =
+        NAMES.iter().find(|(other, _)| *other == name).map_or(Function::Count, |(_, function)| *function);
+    let given = arguments(call, at)?;
+    let distinct = match &call.args {
+        FunctionArguments::List(list) => list.duplicate_treatment == Some(DuplicateTreatment::Distinct),
+        _ => false,
+    };
+    let mut row = RowNames(scope);
+    let argument = given.first().map(|argument| typed(argument, &mut row)).transpose()?;
+    let second = given.get(1).map(|argument| typed(argument, &mut row)).transpose()?;
+    let filter = call.filter.as_ref().map(|filter| condition(filter, &mut row)).transpose()?;
+    if distinct {
+        function = match function {
+            Function::Count => Function::CountDistinct,
+            Function::Min | Function::Max => function,
+            Function::CollectList { limit } => Function::CollectSet { limit },
+            Function::TopK { k } => Function::TopKDistinct { k },
+            _ => return Err(Error::at(at, format!("{name}(DISTINCT) is not supported"))),
         };
-        let mut row = RowNames(self.scope);
-        let argument = given.first().map(|argument| typed(argument, &mut row)).transpose()?;
-        let second = given.get(1).map(|argument| typed(argument, &mut row)).transpose()?;
-        let filter = call.filter.as_ref().map(|filter| condition(filter, &mut row)).transpose()?;
-        if distinct {
-            function = match function {
-                Function::Count => Function::CountDistinct,
-                Function::Min | Function::Max => function,
-                Function::CollectList { limit } => Function::CollectSet { limit },
-                Function::TopK { k } => Function::TopKDistinct { k },
-                _ => return Err(Error::at(at, format!("{name}(DISTINCT) is not supported"))),
-            };
-        }
-        if given.len() > 2 || (given.is_empty() && function != Function::Count) {
-            return Err(Error::at(at, format!("the arguments of {name} are not right")).expected("one value"));
-        }
-        if let Some(second) = second {
-            function = with_second(function, second).ok_or_else(|| {
-                Error::at(place(given[1]), format!("the second argument of {name} is not right"))
-                    .expected("a number: how many up to 100000, or a quantile from 0 to 1")
-            })?;
-        }
-        let (argument, argument_type, of) = match argument {
-            Some(argument) => {
-                let (argument, of) = result(function, name, argument, at)?;
-                (Some(argument.expr), argument.of, of)
-            }
-            None => (None, Type::Null, Type::BigInt),
-        };
-        Ok(Call { function, argument, argument_type, filter, of })
     }
+    if given.len() > 2 || (given.is_empty() && function != Function::Count) {
+        return Err(Error::at(at, format!("the arguments of {name} are not right")).expected("one value"));
+    }
+    if let Some(second) = second {
+        function = with_second(function, second).ok_or_else(|| {
+            Error::at(place(given[1]), format!("the second argument of {name} is not right"))
+                .expected("a number: how many up to 100000, or a quantile from 0 to 1")
+        })?;
+    }
+    let (argument, argument_type, of) = match argument {
+        Some(argument) => {
+            let (argument, of) = result(function, name, argument, at)?;
+            (Some(argument.expr), argument.of, of)
+        }
+        None => (None, Type::Null, Type::BigInt),
+    };
+    Ok(Call { function, argument, argument_type, filter, of })
 }
 
 fn before(time: Expr, ms: i64) -> Expr {
@@ -215,7 +216,7 @@ impl Names for GroupNames<'_> {
         if !is_aggregate(name) {
             return Ok(None);
         }
-        let call = self.aggregate(call, name, at)?;
+        let call = aggregate_call(self.scope, call, name, at)?;
         let found = self.calls.iter().position(|other| *other == call);
         let of = call.of.clone();
         let position = found.unwrap_or_else(|| {

@@ -115,8 +115,8 @@ pub(super) fn special(expr: &ast::Expr, names: &mut dyn Names) -> Result<Typed, 
 
 fn call(call: &ast::Function, at: Location, names: &mut dyn Names) -> Result<Typed, Error> {
     let name = call.name.to_string().to_uppercase();
-    if call.over.is_some() {
-        return Err(Error::at(at, "OVER is not supported yet"));
+    if let Some(over) = &call.over {
+        return names.over(call, over, &name, at);
     }
     if let Some(result) = names.call(call, &name, at)? {
         return Ok(result);

@@ -9,6 +9,7 @@ mod catalog;
 mod coerce;
 mod grouped;
 mod insert;
+mod over;
 mod pull;
 mod query;
 mod scope;

@@ -64,8 +64,8 @@ pub(super) fn check(query: &Query) -> Result<(), Error> {
         (!select.cluster_by.is_empty() || !select.sort_by.is_empty(), "SORT BY"),
         (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
         (!select.connect_by.is_empty(), "CONNECT BY"),
-        (!select.named_window.is_empty(), "a named WINDOW"),
-        (select.qualify.is_some(), "QUALIFY"),
+        (!select.named_window.is_empty() && !query.has_over, "WINDOW without OVER"),
+        (select.qualify.is_some() && !query.has_over, "QUALIFY without OVER"),
         (select.exclude.is_some(), "EXCLUDE"),
         (group_modifiers, "this form of GROUP BY"),
     ];
@@ -145,6 +145,8 @@ pub(super) fn plan(query: &Query, catalog: &Catalog, session: &Session) -> Resul
     let grouped = super::grouped::is_grouped(query);
     let (body, columns, key_format) = if grouped {
         super::grouped::body(query, definition, &scope, &items, session, &mut notices)?
+    } else if query.has_over {
+        super::over::body(query, definition, &scope, &items, session)?
     } else {
         project(query, definition, &scope, &items, session)?
     };
@@ -172,6 +174,13 @@ fn pruned(plan: &mut Plan, definition: &Definition) -> Vec<crate::plan::Column> 
     expressions.extend(plan.explode.as_mut());
     match &mut plan.body {
         Body::Project { key, value } => expressions.extend(key.iter_mut().chain(value).map(|field| &mut field.expr)),
+        Body::Over(over) => {
+            expressions.extend(over.keys.iter_mut().map(|field| &mut field.expr).chain(&mut over.carried));
+            expressions.extend(over.lags.iter_mut().map(|lag| &mut lag.argument));
+            for call in over.frames.iter_mut().flat_map(|frame| &mut frame.calls) {
+                expressions.extend(call.argument.iter_mut().chain(&mut call.filter));
+            }
+        }
         Body::Aggregate(aggregate) => {
             expressions.extend(aggregate.keys.iter_mut().map(|field| &mut field.expr));
             for call in &mut aggregate.calls {
@@ -213,7 +222,7 @@ fn source(query: &Query, definition: &Definition, session: &Session, notices: &m
     }
 }
 
-type Projected = (Body, Vec<ResultColumn>, Format);
+pub(super) type Projected = (Body, Vec<ResultColumn>, Format);
 
 /// A query that does not group: each row becomes a record.
 fn project(
@@ -271,22 +280,23 @@ fn project(
         };
         columns.push(ResultColumn { name: item.name.clone(), of: of.of, place });
     }
-    let primitive = matches!(key.as_slice(), [only] if only.of != Type::Timestamp);
-    let key_format = match definition.key_format {
-        Format::Kafka | Format::None if !keeps && primitive => Format::Kafka,
-        _ if !keeps => Format::Json,
-        format => format,
-    };
+    let key_format = if keeps { definition.key_format } else { key_format_of(definition, &key) };
     Ok((Body::Project { key, value }, columns, key_format))
+}
+
+/// How a key that is not the source's is written.
+pub(super) fn key_format_of(definition: &Definition, key: &[Field]) -> Format {
+    let primitive = matches!(key, [only] if only.of != Type::Timestamp);
+    match definition.key_format {
+        Format::Kafka | Format::None if primitive => Format::Kafka,
+        _ => Format::Json,
+    }
 }
 
 /// The definition of what a plan writes.
 pub(super) fn output_definition(planned: &Planned, dialect: Dialect, replicas: Option<i16>) -> Definition {
     let output = &planned.plan.output;
-    let (key, value) = match &planned.plan.body {
-        Body::Project { key, value } => (key, value),
-        Body::Aggregate(aggregate) => (&aggregate.key, &aggregate.value),
-    };
+    let (key, value) = planned.plan.body.fields();
     let column =
         |field: &Field, from| DefinitionColumn { name: field.name.clone(), of: field.of.clone(), from, computed: None };
     let keys = key.iter().enumerate().map(|(at, field)| column(field, Place::Key(at)));

@@ -140,10 +140,7 @@ fn output(
     output.is_table = create.what == What::Table && matches!(planned.plan.body, Body::Aggregate(_));
     output.key_format = options.format(&["key_format", "key.format"], output.key_format)?;
     output.value_format = options.format(&["value_format", "value.format", "format"], output.value_format)?;
-    let key = match &planned.plan.body {
-        Body::Project { key, .. } => key,
-        Body::Aggregate(aggregate) => &aggregate.key,
-    };
+    let (key, _) = planned.plan.body.fields();
     let columns = key.len() - if planned.windowed { 2 } else { 0 };
     if output.key_format == Format::Kafka && columns > 1 {
         let at = options.find("key_format").map_or(create.name.at, |setting| setting.value_at);
@@ -208,7 +205,9 @@ fn select(query: &Query, catalog: &Catalog, session: &Session) -> Result<Compile
             return Err(without_emit(source, query.from.as_ref().map_or(query.at, |from| from.at)));
         }
     }
-    let planned = query::plan(query, catalog, session)?;
+    let mut planned = query::plan(query, catalog, session)?;
+    // Whoever reads the rows is given JSON, whatever the topic has.
+    (planned.plan.output.key_format, planned.plan.output.value_format) = (Format::Json, Format::Json);
     let action = Action::Push { plan: Box::new(planned.plan), columns: planned.columns, limit: query.limit };
     Ok(Compiled { action, notices: planned.notices })
 }

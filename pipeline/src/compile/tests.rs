@@ -1,6 +1,6 @@
 use super::*;
 use crate::expr::{function, to_text};
-use crate::plan::{Body, Column, Emit, Format, From as Place, Function, Start, Window};
+use crate::plan::{Body, Column, Emit, Format, FrameBound, From as Place, Function, Start, Window};
 use crate::sql::{Error, parse};
 use crate::value::Value;
 
@@ -109,6 +109,67 @@ fn aggregates_filters_and_having_are_over_the_right_rows() {
     assert_eq!(plan.source.columns.len(), 3);
     let group_row = [Value::Null, 0.into_value(), 0.into_value(), 0.into_value(), 9.into_value(), 2.into_value()];
     assert_eq!(aggregate.having.as_ref().unwrap().is_true(&group_row), Ok(true));
+}
+
+#[test]
+fn over_carries_what_it_needs_and_frames_share_their_calls() {
+    let plan = plan(&format!(
+        "{VIEWS} CREATE STREAM t AS SELECT userid, LCASE(pageid) AS page, viewtime - LAG(viewtime, 2, 0) OVER w AS more,
+            SUM(viewtime) OVER (w ROWS 3 PRECEDING) * 2 AS twice, COUNT(*) OVER w AS n
+         FROM page_views WHERE viewtime > 0 WINDOW w AS (PARTITION BY userid ORDER BY ROWTIME GRACE PERIOD 2 SECONDS)
+         QUALIFY SUM(viewtime) OVER (w ROWS BETWEEN 3 PRECEDING AND CURRENT ROW) > COUNT(*) OVER w"
+    ));
+    let Body::Over(over) = &plan.body else { panic!() };
+    assert_eq!((names(&over.keys), names(&over.key)), (vec![("userid", Type::String)], vec![("userid", Type::String)]));
+    let shown = [("page", Type::String), ("more", Type::BigInt), ("twice", Type::BigInt), ("n", Type::BigInt)];
+    assert_eq!((names(&over.value), over.grace_ms), (shown.to_vec(), 2_000));
+    let bounds: Vec<FrameBound> = over.frames.iter().map(|frame| frame.bound).collect();
+    assert_eq!(bounds, [FrameBound::Rows(Some(3)), FrameBound::Range(None)]);
+    assert_eq!((over.carried.len(), over.lags[0].rows, &over.lags[0].default), (2, 2, &Value::Int(0)));
+    // The key; what is carried; the sum, the count and the lag.
+    let row = [Value::Null, Value::string("home"), 9.into_value(), 10.into_value(), 3.into_value(), 4.into_value()];
+    let values = over.value.iter().map(|field| field.expr.eval(&row).unwrap().into_owned());
+    assert_eq!(values.collect::<Vec<_>>(), [Value::string("home"), 5.into_value(), 20.into_value(), 3.into_value()]);
+    assert_eq!(over.qualify.as_ref().unwrap().is_true(&row), Ok(true));
+    assert_eq!((plan.output.is_table, plan.output.key_format), (false, Format::Kafka));
+}
+
+#[test]
+fn wrong_overs_are_pointed_at() {
+    let over =
+        |of: &str, spec: &str| message(&format!("{VIEWS}SELECT {of} OVER ({spec}) FROM page_views EMIT CHANGES"));
+    for (of, spec, expected) in [
+        ("SUM(viewtime)", "ORDER BY viewtime", "in the order of event time"),
+        ("SUM(viewtime)", "ORDER BY ROWTIME DESC", "without DESC"),
+        ("SUM(viewtime)", "ORDER BY ROWTIME ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING", "a frame can't end"),
+        ("SUM(viewtime)", "ORDER BY ROWTIME ROWS BETWEEN 200000 PRECEDING AND CURRENT ROW", "no number of rows"),
+        ("SUM(viewtime)", "ORDER BY ROWTIME RANGE BETWEEN 1.5 PRECEDING AND CURRENT ROW", "no length of time"),
+        ("SUM(viewtime)", "ORDER BY ROWTIME GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW", "GROUPS"),
+        ("LEAD(viewtime)", "ORDER BY ROWTIME", "expected LAG"),
+        ("LAG(viewtime, userid)", "ORDER BY ROWTIME", "the arguments of LAG"),
+        ("UPPER(userid)", "ORDER BY ROWTIME", "an aggregate, LAG or ROW_NUMBER"),
+        ("SUM(viewtime)", "nowhere", "there is no window 'nowhere'"),
+    ] {
+        let found = over(of, spec);
+        assert!(found.contains(expected), "{found}");
+    }
+    for (text, expected) in [
+        (
+            "SELECT COUNT(*) OVER (ORDER BY ROWTIME), COUNT(*) OVER (PARTITION BY userid ORDER BY ROWTIME) FROM page_views EMIT CHANGES",
+            "partitioned alike",
+        ),
+        ("SELECT userid FROM page_views WHERE COUNT(*) OVER (ORDER BY ROWTIME) > 1 EMIT CHANGES", "not possible here"),
+        (
+            "SELECT userid, COUNT(*) OVER (ORDER BY ROWTIME) FROM page_views GROUP BY userid EMIT CHANGES",
+            "without GROUP BY",
+        ),
+        ("SELECT COUNT(*) OVER (ORDER BY ROWTIME) FROM page_views EMIT FINAL", "needs a window"),
+        ("SELECT userid FROM page_views WINDOW w AS (ORDER BY ROWTIME) EMIT CHANGES", "WINDOW without OVER"),
+        ("SELECT userid FROM page_views QUALIFY userid = 'a' EMIT CHANGES", "QUALIFY without OVER"),
+    ] {
+        let found = message(&format!("{VIEWS}{text}"));
+        assert!(found.contains(expected), "{found}");
+    }
 }
 
 trait IntoValue {
@@ -237,7 +298,7 @@ fn errors_point_and_say_what_would_be_right() {
         ),
         (
             "SELECT SUM(viewtime) OVER (PARTITION BY userid) FROM page_views EMIT CHANGES",
-            "line 1, column 8: OVER is not supported yet",
+            "line 1, column 8: rows come in the order of event time, oldest first; expected ORDER BY and the event time",
         ),
         (
             "CREATE STREAM s (a INT) WITH (kafka_topik='s')",

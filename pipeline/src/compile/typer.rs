@@ -20,6 +20,16 @@ pub(super) trait Names {
     fn call(&mut self, _call: &ast::Function, _name: &str, _at: Location) -> Result<Option<Typed>, Error> {
         Ok(None)
     }
+    /// A call over rows around the row.
+    fn over(
+        &mut self,
+        _call: &ast::Function,
+        _over: &ast::WindowType,
+        name: &str,
+        at: Location,
+    ) -> Result<Typed, Error> {
+        Err(Error::at(at, format!("{name} OVER is not possible here")).expected("OVER in a SELECT without GROUP BY"))
+    }
 }
 
 /// Where an expression begins.

@@ -1,6 +1,6 @@
 //! `SELECT`: the streaming clauses are taken out, the rest is `sqlparser`'s.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, is_word};
 use super::{Error, Name, Query, depth, dialect, window};
 use crate::plan::{Emit, Start};
 use sqlparser::ast::{Expr, SetExpr, TableFactor};
@@ -36,8 +36,12 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Query, Error> {
             if clauses.take(cursor, &mut rest)? {
                 continue;
             }
+        } else if cursor.takes(&["GRACE", "PERIOD"]) {
+            clauses.grace(cursor)?;
+            continue;
         }
         let Some(token) = cursor.next() else { break };
+        clauses.has_over |= is_word(&token.token, "OVER") && rest.last().is_some_and(|it| it.token == Token::RParen);
         match token.token {
             Token::LParen | Token::LBracket => open += 1,
             Token::RParen | Token::RBracket => open = open.saturating_sub(1),
@@ -69,6 +73,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Query, Error> {
         partition_by: clauses.partition_by,
         unnest: clauses.unnest,
         emit: clauses.emit,
+        has_over: clauses.has_over,
+        grace_ms: clauses.grace_ms,
         limit: clauses.limit,
         start: clauses.start,
         at_least: clauses.at_least,
@@ -86,12 +92,24 @@ struct Clauses {
     partition_by: Vec<Expr>,
     unnest: Option<(Box<Expr>, Name)>,
     emit: Option<(Emit, Location)>,
+    has_over: bool,
+    grace_ms: Option<i64>,
     limit: Option<u64>,
     start: Option<Start>,
     at_least: Vec<(i32, i64)>,
 }
 
 impl Clauses {
+    /// What follows `GRACE PERIOD` within an `OVER`: one for all of them.
+    fn grace(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Error> {
+        let at = cursor.place();
+        let grace_ms = window::grace(cursor)?;
+        match self.grace_ms.replace(grace_ms) {
+            Some(other) if other != grace_ms => Err(Error::at(at, "every OVER of a SELECT has to have the same grace")),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes a clause if one is next; what SQL has in its place goes to `rest`.
     fn take(&mut self, cursor: &mut Cursor<'_>, rest: &mut Vec<TokenWithSpan>) -> Result<bool, Error> {
         let at = cursor.place();

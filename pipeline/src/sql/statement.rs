@@ -238,6 +238,10 @@ pub struct Query {
     pub unnest: Option<(Box<Expr>, Name)>,
     /// `EMIT ...`.
     pub emit: Option<(Emit, Location)>,
+    /// A call has an `OVER`.
+    pub has_over: bool,
+    /// `GRACE PERIOD` within an `OVER` or `WINDOW name AS (...)`.
+    pub grace_ms: Option<i64>,
     /// `LIMIT n`.
     pub limit: Option<u64>,
     /// `START FROM ...`.

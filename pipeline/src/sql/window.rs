@@ -76,9 +76,7 @@ pub(super) fn clause(cursor: &mut Cursor<'_>) -> Result<WindowClause, Error> {
         } else if cursor.takes(&["RETENTION"]) {
             retention_ms = Some(length(cursor)?.ms);
         } else if cursor.takes(&["GRACE", "PERIOD"]) {
-            // No grace is one, too.
-            let none = matches!(cursor.peek(), Token::Number(text, _) if text == "0");
-            grace_ms = Some(if none { zero(cursor)? } else { length(cursor)?.ms });
+            grace_ms = Some(grace(cursor)?);
         } else if cursor.takes(&["OFFSET"]) {
             offset_ms = length(cursor)?.ms;
         } else if cursor.takes(&["TIME", "ZONE"]) {
@@ -103,7 +101,11 @@ pub(super) fn clause(cursor: &mut Cursor<'_>) -> Result<WindowClause, Error> {
     Ok(WindowClause { shape, descriptor: None, partition_by: Vec::new(), grace_ms, retention_ms, at })
 }
 
-fn zero(cursor: &mut Cursor<'_>) -> Result<i64, Error> {
+/// What follows `GRACE PERIOD`. No grace is one, too.
+pub(super) fn grace(cursor: &mut Cursor<'_>) -> Result<i64, Error> {
+    if !matches!(cursor.peek(), Token::Number(text, _) if text == "0") {
+        return Ok(length(cursor)?.ms);
+    }
     cursor.integer("0")?;
     cursor.one_of(&UNITS)?;
     Ok(0)

@@ -1,7 +1,7 @@
 //! What is kept of one group's rows.
 
 use crate::aggregate::{Accumulator, Full, Place};
-use crate::codec::{Corrupt, Reader, put_int, put_uint};
+use crate::codec::{Corrupt, Reader, put_int, put_uint, put_value};
 use crate::plan::Call;
 use crate::time::NEVER;
 use crate::value::Value;
@@ -83,4 +83,26 @@ pub(crate) enum Argument {
     Row,
     /// Nothing: the aggregate's filter is not true.
     LeftOut,
+}
+
+impl Argument {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Argument::LeftOut => out.push(0),
+            Argument::Row => out.push(1),
+            Argument::Value(value) => {
+                out.push(2);
+                put_value(out, value);
+            }
+        }
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Argument, Corrupt> {
+        Ok(match reader.byte()? {
+            0 => Argument::LeftOut,
+            1 => Argument::Row,
+            2 => Argument::Value(reader.value()?),
+            _ => return Err(Corrupt("an argument of an unknown kind")),
+        })
+    }
 }

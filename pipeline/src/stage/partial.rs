@@ -4,11 +4,14 @@
 //!   0 slice    start int | end int | since int | cell        since: the first window end that it counts for
 //!   1 session  first int | last int | cell
 //!   2 progress source partition int | watermark int | next offset int
+//!   3 row      time int | place | count, values | count, arguments       of OVER
 //! ```
 
-use super::cell::Cell;
-use crate::codec::{Corrupt, Reader, put_int};
+use super::cell::{Argument, Cell};
+use crate::aggregate::Place;
+use crate::codec::{Corrupt, Reader, put_int, put_len, put_value};
 use crate::plan::Call;
+use crate::value::Value;
 use crate::window::Span;
 
 /// What was added to a group since the last partial.
@@ -27,6 +30,34 @@ pub(crate) enum Partial {
         cell: Cell,
     },
     Progress(Progress),
+    Row(Sent),
+}
+
+/// A row that is sent as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sent {
+    pub(crate) time: i64,
+    pub(crate) place: Place,
+    pub(crate) carried: Box<[Value]>,
+    pub(crate) arguments: Box<[Argument]>,
+}
+
+impl Sent {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_int(out, self.time);
+        self.place.encode(out);
+        put_len(out, self.carried.len());
+        self.carried.iter().for_each(|value| put_value(out, value));
+        put_len(out, self.arguments.len());
+        self.arguments.iter().for_each(|argument| argument.encode(out));
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Sent, Corrupt> {
+        let (time, place) = (reader.int()?, Place::decode(reader)?);
+        let carried = (0..reader.len()?).map(|_| reader.value()).collect::<Result<_, Corrupt>>()?;
+        let arguments = (0..reader.len()?).map(|_| Argument::decode(reader)).collect::<Result<_, Corrupt>>()?;
+        Ok(Sent { time, place, carried, arguments })
+    }
 }
 
 /// How far a source partition is: nothing that comes from it later counts for a window that this closes.
@@ -58,6 +89,10 @@ impl Partial {
                 put_int(&mut out, progress.watermark);
                 put_int(&mut out, progress.next_offset);
             }
+            Partial::Row(sent) => {
+                out.push(3);
+                sent.encode(&mut out);
+            }
         }
         out
     }
@@ -77,6 +112,7 @@ impl Partial {
                 watermark: reader.int()?,
                 next_offset: reader.int()?,
             }),
+            3 => Partial::Row(Sent::decode(&mut reader)?),
             _ => return Err(Corrupt("a partial of an unknown kind")),
         };
         reader.end()?;

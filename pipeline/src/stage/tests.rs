@@ -14,9 +14,9 @@ use crate::plan::{
 };
 use crate::value::Type;
 
-const DISORDER: i64 = 5;
+pub(super) const DISORDER: i64 = 5;
 
-fn field(name: &str, of: Type, place: usize) -> Field {
+pub(super) fn field(name: &str, of: Type, place: usize) -> Field {
     Field { name: name.to_owned(), of, expr: Expr::Column(place) }
 }
 
@@ -85,10 +85,10 @@ pub(super) type Name = (String, i64, i64);
 pub(super) struct Pipeline {
     plan: Arc<Plan>,
     pub(super) sources: Vec<SourceStage>,
-    merges: Vec<MergeStage>,
+    pub(super) merges: Vec<MergeStage>,
     offsets: Vec<i64>,
-    output: Vec<Emission>,
-    late: usize,
+    pub(super) output: Vec<Emission>,
+    pub(super) late: usize,
 }
 
 impl Pipeline {
@@ -153,7 +153,7 @@ impl Pipeline {
     }
 
     /// Goes on with the saved state of every stage.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         let fresh = Pipeline::new(self.plan.clone(), self.sources.len(), self.merges.len());
         for (old, mut new) in self.sources.iter_mut().zip(fresh.sources) {
             let mut saved = Vec::new();
@@ -270,7 +270,7 @@ fn sessions_by_definition(rows: &[Row], gap: i64) -> BTreeMap<Name, (i64, i64)> 
     results
 }
 
-fn rows() -> impl Strategy<Value = Vec<Row>> {
+pub(super) fn rows() -> impl Strategy<Value = Vec<Row>> {
     // Time goes on, with rows that fall back behind the disorder now and then.
     prop::collection::vec((0..3usize, 0..4u8, -9..10i64, -40..12i64), 0..80).prop_map(|steps| {
         let mut now = 0;

@@ -136,21 +136,24 @@ async fn topics(server: &Arc<Server>, plan: &Plan, factor: Option<i16>) -> Resul
     });
     let (source_partitions, output) = (source.partition_count(), &plan.output);
     let partitions = output.partitions.unwrap_or(source_partitions);
-    let windows = matches!(&plan.body, Body::Aggregate(aggregate) if aggregate.window != Window::None);
+    let has_late = match &plan.body {
+        Body::Project { .. } => false,
+        Body::Aggregate(aggregate) => aggregate.window != Window::None,
+        Body::Over(_) => true,
+    };
     let policy = if output.is_table { "compact" } else { "delete" };
     let output_id = topic(server, &output.topic, partitions, factor, &[("cleanup.policy", policy)]).await?;
     // An output that was there has as many as it has.
     let image = server.image();
     let partitions = image.topic_by_id(output_id).map_or(partitions, |topic| topic.partition_count());
     let aside = |suffix: &str| format!("{}-{suffix}", output.topic);
-    let partials = match &plan.body {
-        Body::Aggregate(_) => {
-            let kept = [("retention.ms", "-1"), ("cleanup.policy", "delete")];
-            Some(fresh_topic(server, &aside("partials"), partitions, factor, &kept).await?)
-        }
-        Body::Project { .. } => None,
+    let partials = if plan.body.is_shuffled() {
+        let kept = [("retention.ms", "-1"), ("cleanup.policy", "delete")];
+        Some(fresh_topic(server, &aside("partials"), partitions, factor, &kept).await?)
+    } else {
+        None
     };
-    let late = if windows { Some(topic(server, &aside("late"), source_partitions, factor, &[]).await?) } else { None };
+    let late = if has_late { Some(topic(server, &aside("late"), source_partitions, factor, &[]).await?) } else { None };
     let rejected = Some(topic(server, &aside("rejected"), source_partitions, factor, &[]).await?);
     Ok(Topics { source: source.id, output: output_id, partials, late, rejected })
 }

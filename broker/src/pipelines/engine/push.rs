@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use leat_pipeline::compile::{ResultColumn, ResultPlace};
-use leat_pipeline::plan::{Body, Plan, Start};
+use leat_pipeline::plan::{Plan, Start};
 use leat_pipeline::stage::{Due, Emission, MergeStage, SourceStage, Target};
 use leat_protocol::records;
 use serde_json::{Map, Value as Json};
@@ -105,7 +105,7 @@ impl Query {
         let image = server.image();
         let name = &plan.source.topic;
         let topic = image.topic(name).ok_or_else(|| format!("there is no topic '{name}'"))?;
-        let groups = matches!(plan.body, Body::Aggregate(_));
+        let groups = plan.body.is_shuffled();
         let config = server.config();
         let mut inputs = Vec::new();
         for index in 0..topic.partition_count() {
@@ -323,10 +323,7 @@ fn row(plan: &Plan, columns: &[ResultColumn], emission: &Emission) -> Option<Vec
     let fields =
         |bytes: &Option<Vec<u8>>| -> Option<Map<String, Json>> { serde_json::from_slice(bytes.as_deref()?).ok() };
     let (key, value) = (fields(&emission.key).unwrap_or_default(), fields(&emission.value));
-    let (keys, values) = match &plan.body {
-        Body::Project { key, value } => (key, value),
-        Body::Aggregate(aggregate) => (&aggregate.key, &aggregate.value),
-    };
+    let (keys, values) = plan.body.fields();
     let value = value?;
     let place = |column: &ResultColumn| match column.place {
         ResultPlace::Key(at) => keys.get(at).and_then(|field| key.get(&field.name)),

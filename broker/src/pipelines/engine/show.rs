@@ -203,6 +203,15 @@ fn plan_rows(plan: &Plan) -> Vec<Vec<Json>> {
         Body::Project { value, .. } => {
             rows.push(("project", value.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")));
         }
+        Body::Over(over) => {
+            let keys: Vec<&str> = over.keys.iter().map(|field| field.name.as_str()).collect();
+            rows.push(("shuffle", format!("rows by {} to {}-partials", keys.join(", "), plan.output.topic)));
+            rows.push(("wait", format!("until the least watermark passes the row's time by {} ms", over.grace_ms)));
+            for frame in &over.frames {
+                let calls: Vec<String> = frame.calls.iter().map(|call| format!("{:?}", call.function)).collect();
+                rows.push(("over", format!("{:?} before each row: {}", frame.bound, calls.join(", "))));
+            }
+        }
         Body::Aggregate(aggregate) => {
             let keys: Vec<&str> = aggregate.keys.iter().map(|field| field.name.as_str()).collect();
             let calls: Vec<String> = aggregate.calls.iter().map(|call| format!("{:?}", call.function)).collect();

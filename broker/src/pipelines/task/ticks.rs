@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leat_pipeline::plan::Body;
 use leat_pipeline::stage::Due;
 use tokio::sync::Notify;
 
@@ -73,7 +72,7 @@ impl Live<'_> {
     /// How long until this partition, without data, may follow the others.
     pub(super) fn follows_after(&self) -> Option<Duration> {
         let Machine::Source(_) = &self.machine else { return None };
-        if !matches!(self.task.pipeline.plan.body, Body::Aggregate(_)) || self.task.pipeline.sources < 2 {
+        if !self.task.pipeline.plan.body.is_shuffled() || self.task.pipeline.sources < 2 {
             return None;
         }
         let idle = Duration::from_millis(self.task.pipeline.plan.source.idle_ms?.unsigned_abs());

@@ -1,11 +1,14 @@
 //! The second stage: one partition of the internal topic. Unites what all source partitions send of a group, and gives results.
 
+mod history;
+mod over;
 mod running;
 mod slices;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use self::over::Rows;
 use self::slices::Slices;
 use crate::codec::{Corrupt, Reader, put_bytes, put_int, put_len};
 use crate::plan::{Aggregate, Body, Emit, Plan, Window};
@@ -23,6 +26,7 @@ use crate::window::{Slicer, Span};
 enum Groups {
     Slices(Slices),
     Sessions(United),
+    Rows(Box<Rows>),
 }
 
 /// The second stage of a pipeline, for one partition.
@@ -48,12 +52,16 @@ impl MergeStage {
     /// # Errors
     /// The plan groups nothing, or names what does not exist in this release.
     pub fn new(plan: Arc<Plan>, partition: i32, sources: i32) -> Result<MergeStage, String> {
-        let Body::Aggregate(aggregate) = &plan.body else { return Err("nothing is grouped".to_owned()) };
-        let groups = match (&aggregate.window, Slicer::new(&aggregate.window)?) {
-            (Window::Session { gap_ms }, _) => Groups::Sessions(United::new(*gap_ms, aggregate.grace_ms)),
-            (_, Some(slicer)) => Groups::Slices(Slices::new(slicer, &aggregate.calls)),
-            (_, None) => return Err("a window that is neither made of slices nor a session".to_owned()),
+        let groups = match &plan.body {
+            Body::Project { .. } => return Err("nothing is grouped".to_owned()),
+            Body::Over(_) => Groups::Rows(Box::default()),
+            Body::Aggregate(aggregate) => match (&aggregate.window, Slicer::new(&aggregate.window)?) {
+                (Window::Session { gap_ms }, _) => Groups::Sessions(United::new(*gap_ms, aggregate.grace_ms)),
+                (_, Some(slicer)) => Groups::Slices(Slices::new(slicer, &aggregate.calls)),
+                (_, None) => return Err("a window that is neither made of slices nor a session".to_owned()),
+            },
         };
+        let (key, value) = plan.body.fields();
         let untold = |partition| Progress { partition, watermark: NEVER, next_offset: 0 };
         Ok(MergeStage {
             partition,
@@ -62,8 +70,8 @@ impl MergeStage {
             groups,
             changed: BTreeSet::new(),
             visible: BTreeSet::new(),
-            key_encoder: Encoder::new(&plan.output, plan.output.key_format, &aggregate.key),
-            value_encoder: Encoder::new(&plan.output, plan.output.value_format, &aggregate.value),
+            key_encoder: Encoder::new(&plan.output, plan.output.key_format, key),
+            value_encoder: Encoder::new(&plan.output, plan.output.value_format, value),
             plan,
         })
     }
@@ -78,11 +86,12 @@ impl MergeStage {
         self.sources.iter().map(|source| source.watermark)
     }
 
-    /// Windows, or sessions, that are not closed.
+    /// Windows, or sessions, that are not closed; rows that wait.
     pub fn open_windows(&self) -> usize {
         match &self.groups {
             Groups::Slices(slices) => slices.open.len(),
             Groups::Sessions(united) => united.len(),
+            Groups::Rows(rows) => rows.waiting(),
         }
     }
 
@@ -91,6 +100,7 @@ impl MergeStage {
         match &self.groups {
             Groups::Slices(slices) => slices.bytes(),
             Groups::Sessions(united) => united.bytes(),
+            Groups::Rows(rows) => rows.bytes(),
         }
     }
 
@@ -100,9 +110,14 @@ impl MergeStage {
     /// The pipeline has to stop.
     pub fn record(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, out: &mut Vec<Emission>) -> Result<(), Stopped> {
         let plan = self.plan.clone();
-        let Body::Aggregate(aggregate) = &plan.body else { return Ok(()) };
+        let aggregate = match &plan.body {
+            Body::Project { .. } => return Ok(()),
+            Body::Over(over) => return self.over(over, key.unwrap_or_default(), value.unwrap_or_default(), out),
+            Body::Aggregate(aggregate) => aggregate,
+        };
         let partial = Partial::decode(&aggregate.calls, value.unwrap_or_default())?;
         match partial {
+            Partial::Row(_) => return Err(Corrupt("a row among groups").into()),
             Partial::Progress(progress) => self.progress(aggregate, progress, out)?,
             Partial::Slice { slice, since, cell } => {
                 self.slice(aggregate, key.unwrap_or_default(), slice, since, cell)?;
@@ -181,7 +196,8 @@ impl MergeStage {
         Ok(())
     }
 
-    fn progress(&mut self, aggregate: &Aggregate, progress: Progress, out: &mut Vec<Emission>) -> Result<(), Stopped> {
+    /// Takes what a source partition tells of its watermark; gives the least of all, where that moved.
+    fn told(&mut self, progress: Progress) -> Result<Option<i64>, Corrupt> {
         let place = usize::try_from(progress.partition).map_err(|_| Corrupt("a partition"))?;
         if place >= self.sources.len() {
             // The source was given more partitions; until they are told of, they hold nothing back.
@@ -196,9 +212,11 @@ impl MergeStage {
         source.watermark = source.watermark.max(progress.watermark);
         source.next_offset = source.next_offset.max(progress.next_offset);
         let least = self.sources.iter().map(|source| source.watermark).min().unwrap_or(NEVER);
-        if least <= self.watermark {
-            return Ok(());
-        }
+        Ok(Some(least).filter(|&least| least > self.watermark))
+    }
+
+    fn progress(&mut self, aggregate: &Aggregate, progress: Progress, out: &mut Vec<Emission>) -> Result<(), Stopped> {
+        let Some(least) = self.told(progress)? else { return Ok(()) };
         // What came before in this entry was not late.
         self.give_changed(aggregate, out)?;
         self.watermark = least;
@@ -223,6 +241,7 @@ impl MergeStage {
                 }
             }
             Groups::Sessions(united) => self.changed.extend(united.ended(watermark)),
+            Groups::Rows(_) => {}
         }
         self.give_changed(aggregate, out)
     }
@@ -251,6 +270,7 @@ impl MergeStage {
                     self.give_cell(aggregate, window, &key, &cell, true, out)?;
                 }
             }
+            Groups::Rows(_) => {}
         }
         Ok(())
     }
@@ -273,6 +293,7 @@ impl MergeStage {
         let cell = match &self.groups {
             Groups::Slices(slices) => slices.unite(aggregate, window, key)?,
             Groups::Sessions(united) => united.cell(key, window).cloned(),
+            Groups::Rows(_) => None,
         };
         match cell {
             Some(cell) => self.give_cell(aggregate, window, key, &cell, last, out),
@@ -354,6 +375,7 @@ impl MergeStage {
         match &self.groups {
             Groups::Slices(slices) => slices.encode(out),
             Groups::Sessions(united) => united.encode(out),
+            Groups::Rows(rows) => rows.encode(out),
         }
     }
 
@@ -374,10 +396,13 @@ impl MergeStage {
             self.visible.insert((window, reader.bytes()?.into()));
         }
         let plan = self.plan.clone();
-        let Body::Aggregate(aggregate) = &plan.body else { return Err(Corrupt("nothing is grouped")) };
-        match &mut self.groups {
-            Groups::Slices(slices) => slices.decode(aggregate, self.watermark, &mut reader)?,
-            Groups::Sessions(united) => united.decode(&aggregate.calls, &mut reader)?,
+        match (&mut self.groups, &plan.body) {
+            (Groups::Slices(slices), Body::Aggregate(aggregate)) => {
+                slices.decode(aggregate, self.watermark, &mut reader)?
+            }
+            (Groups::Sessions(united), Body::Aggregate(aggregate)) => united.decode(&aggregate.calls, &mut reader)?,
+            (Groups::Rows(rows), Body::Over(over)) => rows.decode(over, &mut reader)?,
+            _ => return Err(Corrupt("nothing is grouped")),
         }
         reader.end()
     }
@@ -385,13 +410,18 @@ impl MergeStage {
 
 /// The group keys and the window's bounds, which are null where there is no window.
 fn group_row(aggregate: &Aggregate, key: &[u8], window: Span) -> Result<Vec<Value>, Corrupt> {
-    let mut reader = Reader::new(key);
-    let mut row = aggregate.keys.iter().map(|_| reader.value()).collect::<Result<Vec<Value>, Corrupt>>()?;
-    reader.end()?;
+    let mut row = key_values(key, aggregate.keys.len())?;
     let bounds =
         if window.end == i64::MAX { [Value::Null, Value::Null] } else { [window.start, window.end].map(Value::Int) };
     row.extend(bounds);
     Ok(row)
+}
+
+fn key_values(key: &[u8], count: usize) -> Result<Vec<Value>, Corrupt> {
+    let mut reader = Reader::new(key);
+    let values = (0..count).map(|_| reader.value()).collect::<Result<Vec<Value>, Corrupt>>()?;
+    reader.end()?;
+    Ok(values)
 }
 
 fn evaluate(fields: &[crate::plan::Field], row: &[Value]) -> Vec<Value> {

@@ -1,6 +1,7 @@
 //! The first stage: one partition of the source. Decodes rows, decides what is late, aggregates beside the log, and sends
 //! partials, not rows, to the merge.
 
+mod evaluate;
 mod send;
 
 use std::sync::Arc;
@@ -8,11 +9,11 @@ use std::sync::Arc;
 use leat_protocol::records::RecordRef;
 
 use crate::aggregate::Place;
-use crate::codec::{Corrupt, Reader, put_int, put_uint, put_value};
+use crate::codec::{Corrupt, Reader, put_int, put_uint};
 use crate::expr::Failed;
 use crate::format::{Decoder, Input};
 use crate::partition;
-use crate::plan::{Aggregate, Body, Call, Emit, Plan, Window};
+use crate::plan::{Body, Call, Emit, Plan, Window};
 use crate::stage::cell::{Argument, Row};
 use crate::stage::counts::Counts;
 use crate::stage::encoder::Encoder;
@@ -28,6 +29,8 @@ use crate::window::Slicer;
 enum Groups {
     /// They are not: each becomes a record.
     Each,
+    /// Each is sent on, with its key.
+    Sent,
     Panes(Panes),
     Sessions(Sessions),
 }
@@ -91,6 +94,7 @@ impl SourceStage {
                     if key.is_empty() { None } else { Some(Encoder::new(&plan.output, plan.output.key_format, key)) };
                 (Groups::Each, Some((keyed, Encoder::new(&plan.output, plan.output.value_format, value))))
             }
+            Body::Over(_) => (Groups::Sent, None),
             Body::Aggregate(aggregate) => {
                 let groups = match (&aggregate.window, Slicer::new(&aggregate.window)?) {
                     (Window::Session { gap_ms }, _) => Groups::Sessions(Sessions::new(*gap_ms, aggregate.grace_ms)),
@@ -141,7 +145,7 @@ impl SourceStage {
     /// Memory that its state takes, about.
     pub fn bytes(&self) -> usize {
         match &self.groups {
-            Groups::Each => 0,
+            Groups::Each | Groups::Sent => 0,
             Groups::Panes(panes) => panes.bytes(),
             Groups::Sessions(sessions) => sessions.bytes(),
         }
@@ -280,7 +284,10 @@ impl SourceStage {
             }),
             Body::Aggregate(aggregate) => {
                 let (key, arguments) = (&mut self.scratch.key, &mut self.scratch.arguments);
-                match evaluate(aggregate, plan.source.null_key_filtered, row, key, arguments) {
+                let grouped = evaluate::key(&aggregate.keys, plan.source.null_key_filtered, row, key);
+                let given = grouped
+                    .and_then(|is_grouped| evaluate::arguments(&aggregate.calls, row, arguments).map(|()| is_grouped));
+                match given {
                     Ok(true) => {}
                     Ok(false) => return Ok(Fate::Filtered),
                     Err(Failed(reason)) => return Ok(Fate::Rejected(reason)),
@@ -289,9 +296,13 @@ impl SourceStage {
                 Ok(Fate::Assigned(match &mut self.groups {
                     Groups::Panes(panes) => panes.add(&aggregate.calls, key, &row, watermark)?,
                     Groups::Sessions(sessions) => sessions.add(&aggregate.calls, key, &row, watermark)?,
-                    Groups::Each => Assigned::default(),
+                    Groups::Each | Groups::Sent => Assigned::default(),
                 }))
             }
+            Body::Over(over) => Ok(match self.send_row(over, plan.source.null_key_filtered, row, time, place, out) {
+                Ok(fate) => fate,
+                Err(Failed(reason)) => Fate::Rejected(reason),
+            }),
         }
     }
 
@@ -345,12 +356,15 @@ impl SourceStage {
         if assigned.windows == 0 {
             return;
         }
-        let Body::Aggregate(aggregate) = &plan.body else { return };
-        match aggregate.emit {
-            Emit::Changes => self.unflushed += 1,
-            // Its window was shown already: the row is shown too.
-            Emit::OnTime if self.is_shown(time) => self.progress(out),
-            Emit::OnTime | Emit::Final => {}
+        match &plan.body {
+            Body::Project { .. } => {}
+            Body::Over(_) => self.unflushed += 1,
+            Body::Aggregate(aggregate) => match aggregate.emit {
+                Emit::Changes => self.unflushed += 1,
+                // Its window was shown already: the row is shown too.
+                Emit::OnTime if self.is_shown(time) => self.progress(out),
+                Emit::OnTime | Emit::Final => {}
+            },
         }
     }
 
@@ -367,7 +381,7 @@ impl SourceStage {
         self.counts.encode(out);
         self.clock.encode(out);
         match &self.groups {
-            Groups::Each => {}
+            Groups::Each | Groups::Sent => {}
             Groups::Panes(panes) => panes.encode(out),
             Groups::Sessions(sessions) => sessions.encode(out),
         }
@@ -384,10 +398,10 @@ impl SourceStage {
         self.clock = Clock::decode(&mut reader)?;
         let calls: &[Call] = match &self.plan.body {
             Body::Aggregate(aggregate) => &aggregate.calls,
-            Body::Project { .. } => &[],
+            Body::Project { .. } | Body::Over(_) => &[],
         };
         match &mut self.groups {
-            Groups::Each => {}
+            Groups::Each | Groups::Sent => {}
             Groups::Panes(panes) => panes.decode(calls, &mut reader)?,
             Groups::Sessions(sessions) => sessions.decode(calls, &mut reader)?,
         }
@@ -398,35 +412,4 @@ impl SourceStage {
 /// The headers whose names are text.
 fn named<'a>(record: &RecordRef<'a>) -> Vec<crate::format::Header<'a>> {
     record.headers.filter_map(|header| Some((std::str::from_utf8(header.key).ok()?, header.value))).collect()
-}
-
-/// The group key of a row and what it gives to each aggregate. False where the row is in no group.
-fn evaluate(
-    aggregate: &Aggregate,
-    null_key_filtered: bool,
-    row: &[Value],
-    key: &mut Vec<u8>,
-    arguments: &mut Vec<Argument>,
-) -> Result<bool, Failed> {
-    key.clear();
-    for field in &aggregate.keys {
-        let value = field.expr.eval(row)?;
-        if null_key_filtered && value.is_null() {
-            return Ok(false);
-        }
-        put_value(key, &value);
-    }
-    arguments.clear();
-    for call in &aggregate.calls {
-        let taken = match &call.filter {
-            Some(filter) => filter.eval(row)?.as_bool() == Some(true),
-            None => true,
-        };
-        arguments.push(match &call.argument {
-            _ if !taken => Argument::LeftOut,
-            None => Argument::Row,
-            Some(argument) => Argument::Value(argument.eval(row)?.into_owned()),
-        });
-    }
-    Ok(true)
 }

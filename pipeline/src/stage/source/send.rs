@@ -1,33 +1,66 @@
-//! When a source stage sends, and what: partials before the watermark that they count for, the watermark to every merge partition.
+//! When a source stage sends, and what: rows at once, partials before the watermark that they count for, the watermark to every merge partition.
 
-use super::{Groups, SourceStage};
+use super::{Fate, Groups, SourceStage, evaluate};
+use crate::aggregate::Place;
+use crate::expr::Failed;
 use crate::partition;
-use crate::plan::{Body, Emit};
-use crate::stage::panes::Key;
+use crate::plan::{Body, Emit, Over};
+use crate::stage::panes::{Assigned, Key};
 use crate::stage::partial::{Partial, Progress};
 use crate::stage::{Due, Emission, Target};
 use crate::time::NEVER;
+use crate::value::Value;
+use crate::window::Span;
 
 impl SourceStage {
+    /// Sends a row on, unless the rows of its time were let go.
+    pub(super) fn send_row(
+        &mut self,
+        over: &Over,
+        null_key_filtered: bool,
+        row: &[Value],
+        time: i64,
+        place: Place,
+        out: &mut Vec<Emission>,
+    ) -> Result<Fate, Failed> {
+        let key = &mut self.scratch.key;
+        if !evaluate::key(&over.keys, null_key_filtered, row, key)? {
+            return Ok(Fate::Filtered);
+        }
+        let sent = evaluate::sent(over, row, time, place)?;
+        let only = Span { start: time, end: time.saturating_add(1) };
+        if only.end.saturating_add(over.grace_ms) <= self.clock.watermark() {
+            return Ok(Fate::Assigned(Assigned { late: vec![only], ..Assigned::default() }));
+        }
+        let key = key.as_slice().into();
+        self.send(vec![(key, Partial::Row(sent))], out);
+        Ok(Fate::Assigned(Assigned { windows: 1, ..Assigned::default() }))
+    }
+
     /// Whether a window that holds `time` has ended, so that its result was shown.
     pub(super) fn is_shown(&self, time: i64) -> bool {
         match &self.groups {
             Groups::Panes(panes) => panes.has_ended(time, self.clock.watermark()),
             // A session that a row joins shows again, with other bounds.
             Groups::Sessions(_) => time < self.clock.watermark(),
-            Groups::Each => false,
+            Groups::Each | Groups::Sent => false,
         }
     }
 
     /// The watermark moved: what closes is sent, and the merge is told.
     pub(super) fn moved(&mut self, out: &mut Vec<Emission>) {
-        let Body::Aggregate(aggregate) = &self.plan.body else { return };
+        let aggregate = match &self.plan.body {
+            Body::Project { .. } => return,
+            // Told with the next flush: it moves with nearly every row.
+            Body::Over(_) => return self.unflushed += 1,
+            Body::Aggregate(aggregate) => aggregate,
+        };
         let (watermark, grace) = (self.clock.watermark(), aggregate.grace_ms);
         let on_time = aggregate.emit == Emit::OnTime;
         let edge = |time: i64| match &self.groups {
             Groups::Panes(panes) => panes.edge(time),
             Groups::Sessions(sessions) => sessions.edge(time),
-            Groups::Each => NEVER,
+            Groups::Each | Groups::Sent => NEVER,
         };
         let crossed = |by: i64| edge(watermark.saturating_sub(by)) > edge(self.told.saturating_sub(by));
         if self.told == NEVER || crossed(grace) || (on_time && crossed(0)) {
@@ -37,14 +70,17 @@ impl SourceStage {
 
     /// Sends what a merge needs before it hears of the watermark, then the watermark, to every merge partition.
     pub(super) fn progress(&mut self, out: &mut Vec<Emission>) {
-        let Body::Aggregate(aggregate) = &self.plan.body else { return };
         let watermark = self.clock.watermark();
-        let early = if aggregate.emit == Emit::OnTime { 0 } else { aggregate.grace_ms };
         let mut partials = Vec::new();
+        let early = match &self.plan.body {
+            Body::Project { .. } => return,
+            Body::Aggregate(aggregate) if aggregate.emit != Emit::OnTime => aggregate.grace_ms,
+            Body::Aggregate(_) | Body::Over(_) => 0,
+        };
         match &mut self.groups {
             Groups::Panes(panes) => panes.take_due(watermark, early, &mut partials),
             Groups::Sessions(sessions) => sessions.take_all(watermark, &mut partials),
-            Groups::Each => {}
+            Groups::Each | Groups::Sent => {}
         }
         self.send(partials, out);
         self.told = watermark;
@@ -73,7 +109,8 @@ impl SourceStage {
         match &mut self.groups {
             Groups::Panes(panes) => panes.take_all(&mut partials),
             Groups::Sessions(sessions) => sessions.take_all(watermark, &mut partials),
-            Groups::Each => {}
+            Groups::Sent if watermark > self.told => return self.progress(out),
+            Groups::Each | Groups::Sent => {}
         }
         self.send(partials, out);
     }
@@ -82,6 +119,7 @@ impl SourceStage {
         out.extend(partials.into_iter().map(|(key, partial)| {
             let timestamp = match &partial {
                 Partial::Slice { cell, .. } | Partial::Session { cell, .. } => cell.latest,
+                Partial::Row(sent) => sent.time,
                 Partial::Progress(progress) => progress.watermark,
             };
             let target = Target::Merge(partition::for_key(&key, self.targets));
@@ -107,21 +145,28 @@ impl SourceStage {
         if self.clock.watermark() != before {
             self.moved(out);
         }
+        if matches!(self.groups, Groups::Sent) {
+            self.flush(out);
+        }
     }
 
     /// What it waits for.
     pub fn due(&self) -> Due {
-        let Body::Aggregate(aggregate) = &self.plan.body else { return Due::Nothing };
         if self.unflushed > 0 {
             return Due::Flush;
         }
-        let (watermark, grace) = (self.clock.watermark(), aggregate.grace_ms);
-        let waits_for = match &self.groups {
-            Groups::Panes(panes) => {
-                panes.next_edge(self.clock.latest(), watermark, grace, aggregate.emit == Emit::OnTime)
+        let watermark = self.clock.watermark();
+        let waits_for = match (&self.groups, &self.plan.body) {
+            (Groups::Panes(panes), Body::Aggregate(aggregate)) => {
+                let on_time = aggregate.emit == Emit::OnTime;
+                panes.next_edge(self.clock.latest(), watermark, aggregate.grace_ms, on_time)
             }
-            Groups::Sessions(sessions) => sessions.next_due(),
-            Groups::Each => None,
+            (Groups::Sessions(sessions), _) => sessions.next_due(),
+            (Groups::Sent, Body::Over(over)) if self.clock.latest() != NEVER => {
+                let passed = self.clock.latest().saturating_add(over.grace_ms).saturating_add(1);
+                Some(passed).filter(|&passed| passed > watermark)
+            }
+            _ => None,
         };
         let quiet = waits_for.and_then(|time| self.clock.quiet_until(time, &self.rules));
         quiet.map_or(Due::Nothing, Due::Quiet)
