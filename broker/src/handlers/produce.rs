@@ -192,7 +192,8 @@ fn propose(
             return Err(Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, reason));
         }
     }
-    if partition.is_disk_full() {
+    // Who only follows says who leads instead.
+    if partition.is_disk_full() && partition.is_led_here() {
         return Err(Refusal::new(
             ErrorCode::KAFKA_STORAGE_ERROR,
             "the disk is full; free some space, and produces are taken again",

@@ -296,8 +296,9 @@ impl Partition {
         self.disk_full.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_disk_full(&self, full: bool) {
-        self.disk_full.store(full, Ordering::Release);
+    /// True where it was otherwise.
+    pub(crate) fn set_disk_full(&self, full: bool) -> bool {
+        self.disk_full.swap(full, Ordering::AcqRel) != full
     }
 
     /// The log; `None` while nothing has ever been written.

@@ -83,7 +83,7 @@ async fn serve(peers: &Peers, known: Known, calls: &mut mpsc::UnboundedReceiver<
         }
         tokio::select! {
             _ = pings.tick() => {
-                send(&mut writer, Body::Ping(Ping {})).await?;
+                send(&mut writer, Body::Ping(Ping { stuck: peers.is_stuck(peers.me.node_id) })).await?;
                 if let Some(watermarks) = peers.watermarks.to_wire() {
                     send(&mut writer, Body::Watermarks(watermarks)).await?;
                 }

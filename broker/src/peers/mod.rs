@@ -62,6 +62,8 @@ pub(crate) struct Peers {
     /// Nodes and the incarnation of each, this node among them.
     alive: ArcSwap<Alive>,
     alive_changed: Notify,
+    /// When a node's disk was last known to take no writes.
+    stuck: Mutex<BTreeMap<i32, Instant>>,
     pub(crate) observed: Observed,
     pub(crate) watermarks: Watermarks,
     calls: Mutex<HashMap<i32, mpsc::UnboundedSender<Asking>>>,
@@ -69,6 +71,9 @@ pub(crate) struct Peers {
 
 /// The longest that an answer of another node is waited for.
 const CALL_MAX: Duration = Duration::from_secs(3);
+
+/// A disk that took no writes is believed to be so for this long after it was last said. It is tried again more often.
+const STUCK_FOR: Duration = Duration::from_secs(2);
 
 /// A call on its way to another node.
 #[derive(Debug)]
@@ -90,6 +95,7 @@ impl Peers {
             liveness: Mutex::default(),
             alive,
             alive_changed: Notify::new(),
+            stuck: Mutex::default(),
             observed: Observed::default(),
             watermarks: Watermarks::default(),
             calls: Mutex::default(),
@@ -132,6 +138,16 @@ impl Peers {
     /// For how long nothing was heard of a node; `None` where nothing ever was.
     pub(crate) fn silence(&self, node: i32) -> Option<Duration> {
         self.liveness.lock().heard_at(node).map(|at| at.elapsed())
+    }
+
+    /// Whether a node's disk takes no writes: it is full, or hangs. Such a node should lead nothing.
+    pub(crate) fn is_stuck(&self, node: i32) -> bool {
+        self.stuck.lock().get(&node).is_some_and(|at| at.elapsed() < STUCK_FOR)
+    }
+
+    /// A node's disk takes no writes just now.
+    pub(crate) fn set_stuck(&self, node: i32) {
+        self.stuck.lock().insert(node, Instant::now());
     }
 
     fn heard(&self, node: i32, incarnation: u64) {

@@ -146,7 +146,12 @@ async fn controlled(peers: &Arc<Peers>, known: Known, hands: &Hands) {
     while let Ok(Some(frame)) = reader.next(BYTES_MAX).await {
         let Ok(frame) = Frame::decode(frame.head) else { break };
         match frame.body {
-            Some(Body::Ping(_)) => peers.heard(node_id, incarnation),
+            Some(Body::Ping(ping)) => {
+                peers.heard(node_id, incarnation);
+                if ping.stuck {
+                    peers.set_stuck(node_id);
+                }
+            }
             Some(Body::Leaders(told)) => learn(peers, node_id, told),
             Some(Body::Watermarks(told)) => peers.watermarks.learn(&told),
             Some(Body::Call(call)) => called(hands, call, &replies),

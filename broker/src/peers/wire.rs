@@ -207,7 +207,11 @@ pub(crate) struct Whole {}
 
 /// The sender lives.
 #[derive(Clone, Copy, PartialEq, Message)]
-pub(crate) struct Ping {}
+pub(crate) struct Ping {
+    /// Its disk takes no writes, so it should lead nothing.
+    #[prost(bool, tag = "1")]
+    pub(crate) stuck: bool,
+}
 
 /// A message of a partition's Raft group.
 #[derive(Clone, PartialEq, Message)]

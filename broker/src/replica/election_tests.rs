@@ -1,4 +1,4 @@
-//! Elections between two of three replicas that do everything at the same moment.
+//! Elections between two of three replicas: that do everything at the same moment, and where one can't go on.
 
 use std::collections::VecDeque;
 
@@ -83,4 +83,22 @@ fn two_who_wait_for_a_leader_equally_long_get_one() {
         let ticks = Duel::new(latency_ticks).decide();
         assert!(ticks.is_some_and(|ticks| ticks < 120), "{ticks:?} with a latency of {latency_ticks}");
     }
+}
+
+/// The other one does not wait for it to fall silent.
+#[test]
+fn a_leader_that_resigns_is_followed_by_another_without_a_tick() {
+    let mut duel = Duel::new(1);
+    duel.decide().expect("a leader");
+    // Until the other one follows closely.
+    (0..5).for_each(|_| duel.tick());
+    let old = duel.replicas.iter().position(Replica::is_leader).expect("a leader");
+    duel.step(old, Event::Resign);
+    for _ in 0..10 {
+        duel.under_way.push_back(Vec::new());
+        for message in duel.under_way.pop_front().into_iter().flatten() {
+            duel.step(if message.to == 1 { 0 } else { 1 }, Event::Message(Box::new(message)));
+        }
+    }
+    assert!(duel.replicas[1 - old].is_leader(), "{:?}", duel.replicas);
 }

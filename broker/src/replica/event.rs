@@ -42,6 +42,8 @@ pub(crate) enum Event<T> {
     Campaign,
     /// Another replica should lead instead of this one.
     Transfer { to: u64 },
+    /// Nothing can be written here any more: another replica should lead at once, if this one does.
+    Resign,
     /// Who should be a member. A leader goes one step towards it.
     Members { wanted: Wanted },
     /// The write of this number is in the file.

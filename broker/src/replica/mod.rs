@@ -322,6 +322,10 @@ impl<T> Replica<T> {
                 self.node.transfer_leader(to);
                 self.flush(effects);
             }
+            Event::Resign => {
+                self.hand_over();
+                self.flush(effects);
+            }
             Event::Written { ready } => self.on_written(ready, effects),
             Event::Synced { ready } => self.on_synced(ready, effects),
             Event::Trimmed { first_index, log_start_offset } => {

@@ -55,7 +55,7 @@ impl<T> Replica<T> {
         let members = self.node.store().membership();
         let is_joint = !members.voters_outgoing.is_empty();
         if is_joint && !members.voters.contains(&self.node.raft.id) {
-            if let Some(to) = self.successor() {
+            if let Some(to) = self.successor(|_| true) {
                 self.node.transfer_leader(to);
             }
         } else if let Some(change) = if is_joint { Some(ConfChangeV2::default()) } else { self.next_change(wanted) } {
@@ -99,11 +99,11 @@ impl<T> Replica<T> {
         close && !self.down.contains(&id)
     }
 
-    /// The voter that stays and has most of the log.
-    fn successor(&self) -> Option<u64> {
-        let voters = &self.node.store().membership().voters;
+    /// The other voter that stays and has most of the log, of those that may lead.
+    pub(crate) fn successor(&self, may_lead: impl Fn(u64) -> bool) -> Option<u64> {
+        let voters = self.node.store().membership().voters.iter().copied();
         let matched = |id: &u64| self.node.raft.prs().get(*id).map_or(0, |progress| progress.matched);
-        voters.iter().copied().filter(|id| self.follows(*id)).max_by_key(matched)
+        voters.filter(|&id| id != self.node.raft.id && self.follows(id) && may_lead(id)).max_by_key(matched)
     }
 
     fn propose_change(&mut self, change: &ConfChangeV2) {
@@ -137,13 +137,22 @@ impl<T> Replica<T> {
 
     /// Ends a leadership that another leader's change has ended: those who stay hear of it, and one of them leads.
     fn resign(&mut self) {
-        let next = self.successor();
+        self.hand_over();
+        let raft = &mut self.node.raft;
+        raft.become_follower(raft.term, 0);
+    }
+
+    /// Sends the others all that there is and has one of them campaign. It need not have everything: who elects it sees to that.
+    pub(super) fn hand_over(&mut self) {
+        if !self.is_leader() {
+            return;
+        }
+        let next = self.successor(|_| true);
         let raft = &mut self.node.raft;
         raft.bcast_append();
         if let Some(next) = next {
             raft.send_timeout_now(next);
         }
-        raft.become_follower(raft.term, 0);
     }
 
     /// Whether the others have left, and what they had acknowledged is not yet known to be committed here.

@@ -277,7 +277,9 @@ impl Shard {
             Command::Lacking { leader, first_index, .. } => {
                 owned.lacks(slot, leader, first_index, &self.around, &self.done);
             }
-            Command::Prefer { .. } => owned.prefer(|node| self.alive.contains_key(&node)),
+            Command::Prefer { .. } => {
+                owned.prefer(|node| self.alive.contains_key(&node) && !self.around.peers.is_stuck(node));
+            }
             Command::Peer { message, .. } => owned.step(Event::Message(message)),
             Command::Inspect { look, .. } => {
                 if let Phase::Open(running) = &owned.phase {
@@ -361,7 +363,7 @@ impl Shard {
     fn evacuate(&mut self) {
         for slot in 0..self.slots.len() {
             if let Some(owned) = self.slots[slot].as_mut() {
-                owned.evacuate();
+                owned.evacuate(&self.around.peers);
                 self.touch(slot);
             }
         }
@@ -373,7 +375,8 @@ impl Shard {
         for slot in 0..self.slots.len() {
             let Some(owned) = self.slots[slot].as_mut() else { continue };
             if owned.partition.is_led_here() {
-                owned.prefer(|node| self.alive.get(&node).is_some_and(|process| before.get(&node) == Some(process)));
+                let is_steady = |node| self.alive.get(&node).is_some_and(|process| before.get(&node) == Some(process));
+                owned.prefer(|node| is_steady(node) && !self.around.peers.is_stuck(node));
             } else if !owned.doubt(&self.alive) {
                 continue;
             }
@@ -386,11 +389,13 @@ impl Shard {
             self.balance();
         }
         for slot in 0..self.slots.len() {
-            let Some(owned) = &self.slots[slot] else { continue };
+            let Some(owned) = self.slots[slot].as_mut() else { continue };
+            if owned.hangs() {
+                self.around.peers.set_stuck(self.around.peers.me.node_id);
+                owned.evacuate(&self.around.peers);
+            }
             if owned.wants_ticks() {
-                if let Some(owned) = self.slots[slot].as_mut() {
-                    owned.step(Event::Tick);
-                }
+                owned.step(Event::Tick);
                 self.touch(slot);
             } else if owned.partition.is_changing() {
                 self.touch(slot);
@@ -431,7 +436,7 @@ impl Shard {
             return self.released(slot);
         }
         let Some(owned) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return };
-        owned.disk(done);
+        owned.disk(done, &self.around.peers);
         self.touch(slot);
     }
 

@@ -19,6 +19,9 @@ use crate::replica::{Answer, Applied, Effects, Event, ReadRequest, Replica, Want
 /// How often a leader tells a replica that it has to be seeded.
 const TELL_LACKING_EVERY: Duration = Duration::from_millis(500);
 
+/// A disk that has brought nothing to an end for this long hangs, as far as who waits for it can tell.
+const HANGS_AFTER: Duration = Duration::from_secs(5);
+
 /// How often a leader tells that its group has the members that it should have, until the metadata says so too.
 const TELL_MEMBERS_EVERY: Duration = Duration::from_secs(3);
 
@@ -55,6 +58,8 @@ pub(super) struct Running {
     told_members: Option<Instant>,
     /// A seed is on its way here.
     seeding: bool,
+    /// The last write whose sync is waited for, and since when the disk has brought none to an end.
+    unsynced: Option<(u64, Instant)>,
     machine: Option<Box<dyn Machine>>,
     /// What was applied when the last checkpoint was saved.
     saved_applied: u64,
@@ -91,6 +96,7 @@ impl Owned {
             told_lacking: HashMap::new(),
             told_members: None,
             seeding: false,
+            unsynced: None,
             machine,
             saved_applied,
             unsaved_bytes,
@@ -242,35 +248,46 @@ impl Owned {
         }
     }
 
-    /// Lets any other node lead that follows closely.
-    pub(super) fn evacuate(&mut self) {
+    /// Lets another node lead that follows closely and whose disk takes writes.
+    pub(super) fn evacuate(&mut self, peers: &Peers) {
         let Phase::Open(running) = &self.phase else { return };
-        let own = self.partition.replica_id;
-        let leads = running.replica.is_leader();
-        let next = running.replica.in_sync().find(|&replica| leads && replica != own);
+        let takes_writes = |id| self.partition.node_of(id).is_some_and(|node| !peers.is_stuck(node));
+        let next = running.replica.is_leader().then(|| running.replica.successor(takes_writes)).flatten();
         if let Some(to) = next {
             self.step(Event::Transfer { to });
         }
     }
 
+    /// Whether somebody has waited for this node's disk for too long.
+    pub(super) fn hangs(&self) -> bool {
+        let Phase::Open(running) = &self.phase else { return false };
+        self.partition.is_replicated() && running.unsynced.is_some_and(|(_, since)| since.elapsed() >= HANGS_AFTER)
+    }
+
     /// Carries out what the replica asks for and shows where it stands.
     pub(super) fn flush(&mut self, slot: Slot, now_ms: i64, hands: &mut Hands<'_>) {
-        let Phase::Open(running) = &mut self.phase else { return };
-        running.replica.flush(&mut self.effects);
-        if self.partition.is_changing() {
-            running.steer(&self.partition, &mut self.effects, hands.around);
+        if let Phase::Open(running) = &mut self.phase {
+            running.replica.flush(&mut self.effects);
+            if self.partition.is_changing() {
+                running.steer(&self.partition, &mut self.effects, hands.around);
+            }
         }
-        // Messages first: the others write while this node does.
+        // Messages first: the others write while this node does. One whose log failed has sent its last.
         for message in self.effects.messages.drain(..) {
             if let Some(node) = self.partition.node_of(message.to) {
                 hands.links.send(node, self.partition.group, message);
             }
         }
+        let Phase::Open(running) = &mut self.phase else { return };
         for replica in std::mem::take(&mut self.effects.lacking) {
             running.tell_lacking(replica, &self.partition, hands.links);
         }
         for write in self.effects.writes.drain(..) {
             running.unsaved_bytes += write.frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
+            if !write.relaxed {
+                let since = running.unsynced.map_or_else(Instant::now, |(_, since)| since);
+                running.unsynced = Some((write.ready, since));
+            }
             hands.writer.send(Job::Write { slot, write, now_ms });
         }
         let mut trim_to = None;
@@ -337,25 +354,35 @@ impl Owned {
         }
     }
 
-    pub(super) fn disk(&mut self, done: Done) {
+    pub(super) fn disk(&mut self, done: Done, peers: &Peers) {
         match done {
             Done::Created { reader, .. } => self.partition.set_reader(reader),
             Done::Written { ready, .. } => {
                 self.partition.set_disk_full(false);
                 self.step(Event::Written { ready });
             }
-            Done::Synced { ready, .. } => self.step(Event::Synced { ready }),
+            Done::Synced { ready, .. } => {
+                if let Phase::Open(running) = &mut self.phase {
+                    let waits_on = running.unsynced.filter(|(last, _)| *last > ready);
+                    running.unsynced = waits_on.map(|(last, _)| (last, Instant::now()));
+                }
+                self.step(Event::Synced { ready });
+            }
             Done::Trimmed { log_start_offset, first_index, .. } => {
                 // A later trim may be applied already, and its files not yet gone.
                 self.partition.set_log_start(log_start_offset.max(self.partition.log_start()));
                 self.step(Event::Trimmed { first_index, log_start_offset });
             }
             Done::Full { reason, .. } => {
-                tracing::warn!(partition = %self.partition.folder(), %reason, "disk full: produces are refused until there is room");
-                self.partition.set_disk_full(true);
+                if self.partition.set_disk_full(true) {
+                    tracing::warn!(partition = %self.partition.folder(), %reason, "disk full: nothing is led here until there is room");
+                }
+                peers.set_stuck(peers.me.node_id);
+                self.evacuate(peers);
             }
             Done::Offline { reason, .. } => {
                 tracing::error!(partition = %self.partition.folder(), %reason, "partition is offline");
+                self.step(Event::Resign);
                 self.set_offline(&reason);
             }
             Done::Deleted { .. } | Done::Released { .. } | Done::Stopped => {}
