@@ -187,8 +187,11 @@ impl Server {
 
     /// Who leads a partition and its epoch, as far as this node knows.
     pub(crate) fn leader_of(&self, group: GroupId) -> Option<Observation> {
-        let told = self.peers.observed.get(group);
-        let own = self.partitions.get(group.topic_id, group.partition).and_then(|partition| {
+        let own = self.partitions.get(group.topic_id, group.partition);
+        // What was told by this node itself holds only while it leads: one that is cut off hears of no successor.
+        let led_no_more = own.as_ref().is_some_and(|partition| !partition.is_led_here());
+        let told = self.peers.observed.get(group).filter(|told| told.leader != self.node_id || !led_no_more);
+        let own = own.and_then(|partition| {
             let (leader, epoch) = partition.leader();
             let newer = leader != NOBODY && told.as_ref().is_none_or(|told| told.epoch < epoch);
             newer.then(|| Observation { leader, epoch, in_sync: vec![leader] })

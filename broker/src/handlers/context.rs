@@ -71,10 +71,13 @@ impl Context {
         }
     }
 
-    /// The brokers that live, each with the address for this connection's listener.
+    /// The brokers that live, each with the address for this connection's listener. One that hears no majority is cut off and can't
+    /// tell who lives: it names all, so that its clients find those that serve.
     pub(crate) fn nodes(&self, image: &Image) -> Vec<Node> {
         let alive = self.server.peers.alive();
-        let nodes = image.brokers().filter(|broker| alive.contains_key(&broker.node_id)).filter_map(|broker| {
+        let is_cut_off = alive.len() * 2 <= image.brokers().count();
+        let told = image.brokers().filter(|broker| is_cut_off || alive.contains_key(&broker.node_id));
+        let nodes = told.filter_map(|broker| {
             let (host, port) = match broker.node_id == self.server.node_id {
                 true => self.advertised(),
                 false => {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use leat_protocol::messages::MetadataResponse;
 use leat_protocol::{ErrorCode, Str, Uuid};
-use rand::seq::SliceRandom as _;
 
 use crate::Error;
 
@@ -56,10 +55,8 @@ impl Metadata {
         self.brokers.get(&node).map(address)
     }
 
-    pub(crate) fn addresses_shuffled(&self) -> Vec<String> {
-        let mut addresses: Vec<String> = self.brokers.values().map(address).collect();
-        addresses.shuffle(&mut rand::rng());
-        addresses
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.brokers.values().map(address).collect()
     }
 
     /// This snapshot with what a broker answered about some topics in place of what was known of them.

@@ -9,10 +9,12 @@ mod refresh;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use leat_protocol::Str;
 use parking_lot::{Mutex, RwLock};
+use rand::seq::SliceRandom as _;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -47,6 +49,8 @@ pub(crate) struct Cluster {
     /// Counts metadata answers, good or bad; carries the last error.
     answers: watch::Sender<Answer>,
     wanted: Notify,
+    /// The last answer was an error, or not all that there is to know.
+    in_doubt: AtomicBool,
     closed: watch::Sender<bool>,
 }
 
@@ -69,6 +73,7 @@ impl Cluster {
             peers: Mutex::default(),
             answers: watch::Sender::default(),
             wanted: Notify::new(),
+            in_doubt: AtomicBool::new(false),
             closed: watch::Sender::default(),
         });
         let mut answers = cluster.answers.subscribe();
@@ -198,27 +203,38 @@ impl Cluster {
         self.peers.lock().get(&(address, lane))?.connected()
     }
 
-    /// A connection to any broker: one that is there, else a known broker, else a bootstrap one.
+    /// A connection to any broker: one that is there, else a known broker, else a bootstrap one. Where the last answer about the
+    /// cluster was not all that there is to know, any of them: who gave it may be cut off from the others.
     pub(crate) async fn any_connection(&self) -> Result<Arc<Connection>, Error> {
         if *self.closed.borrow() {
             return Err(Error::Closed);
         }
-        let live = self.peers.lock().iter().find_map(|((_, lane), peer)| match lane {
-            Lane::Calls => peer.connected(),
-            Lane::Fetches | Lane::Joins => None,
-        });
-        if let Some(live) = live {
+        let metadata = self.metadata();
+        let mut addresses = metadata.addresses();
+        if self.in_doubt.load(Ordering::Relaxed) {
+            addresses.extend(self.config.bootstrap_servers.iter().cloned());
+            addresses.shuffle(&mut rand::rng());
+        } else if let Some(live) = self.any_live() {
             return Ok(live);
+        } else {
+            addresses.shuffle(&mut rand::rng());
+            addresses.extend(self.config.bootstrap_servers.iter().cloned());
         }
         let mut last = Error::Closed;
-        let metadata = self.metadata();
-        for address in metadata.addresses_shuffled().into_iter().chain(self.config.bootstrap_servers.iter().cloned()) {
+        for address in addresses {
             match self.peer(address, Lane::Calls).connect(&self.config).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = error,
             }
         }
         Err(last)
+    }
+
+    fn any_live(&self) -> Option<Arc<Connection>> {
+        self.peers.lock().iter().find_map(|((_, lane), peer)| match lane {
+            Lane::Calls => peer.connected(),
+            Lane::Fetches | Lane::Joins => None,
+        })
     }
 
     fn peer(&self, address: String, lane: Lane) -> Arc<Peer> {

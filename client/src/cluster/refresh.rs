@@ -1,5 +1,6 @@
 //! The task that keeps metadata fresh: when asked, when old, and again after a failure.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -27,8 +28,13 @@ async fn keep_fresh(cluster: Weak<Cluster>) {
         let asked = Instant::now();
         burst = if before.is_some_and(|before| asked < before + BURST) { (burst + 1).min(10) } else { 0 };
         before = Some(asked);
-        let result = ask(&strong).await;
+        // Another broker may know what one that hangs does not tell.
+        let result = match tokio::time::timeout(PATIENCE, ask(&strong)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::timeout("metadata", PATIENCE, None)),
+        };
         let complete = result.as_ref().is_ok_and(|complete| *complete);
+        strong.in_doubt.store(!complete, Ordering::Relaxed);
         failures = if complete { 0 } else { failures + 1 };
         let error = result.err();
         if let Some(error) = &error {
@@ -55,6 +61,9 @@ async fn keep_fresh(cluster: Weak<Cluster>) {
         }
     }
 }
+
+/// The longest that one broker is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The least time between two refreshes; doubled while they follow each other closely.
 const PAUSE: Duration = Duration::from_millis(2);

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use leat_protocol::ErrorCode;
 
-use crate::harness::{Partition, Process, Target, batch, start, wait_until};
+use crate::harness::{Mount, Partition, Process, Target, batch, start, wait_until};
 
 fn refused(folder: &Path, sets: &[(&str, &str)]) -> String {
     start(folder, sets).expect_err("a folder that can't be used").to_string()
@@ -19,39 +18,6 @@ fn used() -> tempfile::TempDir {
     Partition::with(&Target::of(&broker), "used", &[]).append(batch(&["x"]));
     broker.stop();
     folder
-}
-
-/// A file system of its own, where this user may mount one.
-struct Mount {
-    folder: tempfile::TempDir,
-}
-
-impl Mount {
-    fn new(test: &str, size: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "leat-tests"]).arg(folder.path());
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        if !mounted {
-            eprintln!("{test}: skipped, this user may not mount a file system");
-        }
-        mounted.then_some(Self { folder })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn set_read_only(&self) {
-        let status = Command::new("mount").args(["-o", "remount,ro"]).arg(self.path()).status().unwrap();
-        assert!(status.success());
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.folder.path()).status();
-    }
 }
 
 #[test]
@@ -112,8 +78,7 @@ fn a_folder_on_a_full_disk_keeps_serving_reads_and_recovers() {
     let mut partition = Partition::with(&Target::of(&broker), "full", &[]);
     partition.append(batch(&["first"]));
 
-    let ballast = mount.path().join("ballast");
-    fill(&ballast);
+    mount.fill(256 << 10);
     let payload = "x".repeat(500_000);
     let mut produce = || {
         let mut request = partition.produce_request(-1, batch(&[&payload]));
@@ -126,7 +91,7 @@ fn a_folder_on_a_full_disk_keeps_serving_reads_and_recovers() {
     assert_eq!(refused, Some(ErrorCode::KAFKA_STORAGE_ERROR));
     assert!(!partition.read(0).is_empty(), "what is there can be read");
 
-    fs::remove_file(&ballast).unwrap();
+    mount.empty();
     wait_until("the disk has room", std::time::Duration::from_secs(20), || {
         partition.produce(batch(&["again"])).error_code == ErrorCode::NONE
     });
@@ -168,16 +133,4 @@ fn a_damaged_segment_is_not_served_and_the_rest_is() {
     }
     assert_eq!(partition.append(batch(&["goes on"])), 6);
     broker.stop();
-}
-
-/// Leaves a few hundred kilobytes.
-fn fill(path: &Path) {
-    let mut size = 0u64;
-    let file = fs::File::create(path).unwrap();
-    let block = vec![1u8; 256 * 1024];
-    use std::os::unix::fs::FileExt;
-    while file.write_all_at(&block, size).is_ok() {
-        size += block.len() as u64;
-    }
-    file.set_len(size.saturating_sub(block.len() as u64)).unwrap();
 }

@@ -1,10 +1,13 @@
-//! A producer that goes on through whatever happens, and the check that what it was told is what is there.
+//! A producer and a consumer that go on through whatever happens, and the check that what they were told is what is there.
+//!
+//! Found are records that were acknowledged and are lost, that come twice or in another order, that a consumer passed over, and
+//! that it read before they were decided, so that they are not there or not where it read them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use leat_client::{Consumer, Producer, ProducerRecord, RecordMetadata, Start, TopicPartition};
+use leat_client::{Consumer, ConsumerRecord, Producer, ProducerRecord, RecordMetadata, Start, TopicPartition};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -15,6 +18,7 @@ pub(super) struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
     telling: JoinHandle<Vec<Result<RecordMetadata, String>>>,
+    reading: JoinHandle<Vec<(i64, usize)>>,
 }
 
 /// How a load ended.
@@ -24,6 +28,8 @@ pub(super) struct Told {
     partition: i32,
     /// Offset of each record, by its number, or why it was not taken.
     pub(super) records: Vec<Result<RecordMetadata, String>>,
+    /// Offset and number of each record that was read meanwhile, in the order in which it came.
+    seen: Vec<(i64, usize)>,
 }
 
 impl Load {
@@ -54,7 +60,8 @@ impl Load {
             }
             told
         });
-        Load { topic: topic.to_owned(), partition, stop, answered, telling }
+        let reading = tokio::spawn(follow(bootstrap.to_owned(), TopicPartition::new(topic, partition), stop.clone()));
+        Load { topic: topic.to_owned(), partition, stop, answered, telling, reading }
     }
 
     /// Records that were answered by now.
@@ -66,7 +73,8 @@ impl Load {
     pub(super) async fn stop(self) -> Told {
         self.stop.store(true, Ordering::Relaxed);
         let records = tokio::time::timeout(Duration::from_secs(150), self.telling).await.expect("an end").unwrap();
-        Told { topic: self.topic, partition: self.partition, records }
+        let seen = self.reading.await.unwrap();
+        Told { topic: self.topic, partition: self.partition, records, seen }
     }
 }
 
@@ -77,7 +85,7 @@ impl Told {
         assert!(refused.is_empty(), "{} of {}: {:?}", refused.len(), self.records.len(), refused[0]);
     }
 
-    /// What was acknowledged is there once, at the offset that was told, and all is in order.
+    /// What was acknowledged is there once, at the offset that was told, and all is in order; what was read before is its beginning.
     pub(super) async fn check(&self, bootstrap: &str) {
         let found = read(bootstrap, &self.topic, self.partition).await;
         let numbers: Vec<usize> = found.iter().map(|(_, number)| *number).collect();
@@ -87,7 +95,32 @@ impl Told {
             let at = found.iter().find(|(_, found)| *found == number).map(|(offset, _)| *offset);
             assert_eq!(at, Some(told.offset), "record {number} of {}", self.records.len());
         }
+        let differs = self.seen.iter().zip(&found).position(|(seen, found)| seen != found);
+        let at = differs.or((self.seen.len() > found.len()).then_some(found.len()));
+        if let Some(at) = at {
+            panic!("read as {}: {:?}, which is {:?}", at, &self.seen[at..], found.get(at));
+        }
     }
+}
+
+/// Reads a partition from its beginning until told to stop.
+async fn follow(bootstrap: String, partition: TopicPartition, stop: Arc<AtomicBool>) -> Vec<(i64, usize)> {
+    let builder = Consumer::builder().bootstrap(bootstrap).set("retry.backoff.ms", "20").unwrap();
+    let consumer = builder.set("reconnect.backoff.ms", "20").unwrap().build().await.unwrap();
+    consumer.assign(std::slice::from_ref(&partition)).await.unwrap();
+    consumer.seek(&partition, Start::Earliest).await.unwrap();
+    let mut seen = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let records = consumer.poll(Duration::from_millis(100)).await.expect("errors that pass are not shown");
+        seen.extend(records.iter().map(numbered));
+    }
+    consumer.close().await;
+    seen
+}
+
+fn numbered(record: &ConsumerRecord) -> (i64, usize) {
+    let value = record.value.as_deref().expect("a value");
+    (record.offset, std::str::from_utf8(value).unwrap().parse().unwrap())
 }
 
 /// Offset and number of each record of a partition.
@@ -100,10 +133,7 @@ pub(super) async fn read(bootstrap: &str, topic: &str, partition: i32) -> Vec<(i
     consumer.seek(&partition, Start::Earliest).await.unwrap();
     let mut found = Vec::new();
     while consumer.position(&partition).await.unwrap() < end {
-        for record in consumer.poll(Duration::from_secs(10)).await.unwrap() {
-            let value = record.value.expect("a value");
-            found.push((record.offset, std::str::from_utf8(&value).unwrap().parse().unwrap()));
-        }
+        found.extend(consumer.poll(Duration::from_secs(10)).await.unwrap().iter().map(numbered));
     }
     consumer.close().await;
     found

@@ -11,7 +11,7 @@ use super::{admin, create, described, in_sync, leader, wait_until};
 use crate::harness::{Cluster, Connection, skip_unless_leat};
 use crate::reassignments::{elect, reassign};
 
-fn connect(cluster: &Cluster, node: usize) -> Connection {
+pub(super) fn connect(cluster: &Cluster, node: usize) -> Connection {
     Connection::open(cluster.address(node).parse().expect("an address"))
 }
 
@@ -28,7 +28,7 @@ async fn move_to(cluster: &Cluster, node: usize, topic: &str, replicas: &[i32]) 
     arrived(cluster, node, topic, replicas).await;
 }
 
-async fn arrived(cluster: &Cluster, node: usize, topic: &str, replicas: &[i32]) {
+pub(super) async fn arrived(cluster: &Cluster, node: usize, topic: &str, replicas: &[i32]) {
     for _ in 0..600 {
         let mut connection = connect(cluster, node);
         if ongoing(&mut connection).is_empty() {
@@ -42,7 +42,7 @@ async fn arrived(cluster: &Cluster, node: usize, topic: &str, replicas: &[i32]) 
     panic!("{topic} is not on {replicas:?}: {left:?}");
 }
 
-async fn placed(cluster: &Cluster, topic: &str, replicas: &[i32]) {
+pub(super) async fn placed(cluster: &Cluster, topic: &str, replicas: &[i32]) {
     let own = admin(&cluster.bootstrap()).await;
     let topic = NewTopic::new(topic).replicas(replicas).config("min.insync.replicas", "1");
     own.create_topic(topic).await.unwrap();
@@ -219,9 +219,7 @@ async fn a_cluster_of_one_grows_to_five_and_outlives_its_founder() {
     wait_until("the folder goes", || !holds(&cluster, 1, "first")).await;
     // The metadata is on five by now: the founder's end changes nothing.
     cluster.kill(1);
-    eprintln!("killed 1");
     create(&cluster, "later", 4).await;
-    eprintln!("created");
     (2..=5).for_each(|node| cluster.kill(node));
     cluster.restart_all();
     in_sync(&cluster.address(3), "first", 0).await;

@@ -1,5 +1,6 @@
 //! Three brokers, each a process: what users see when one of them ends, hangs, comes back.
 
+mod faults;
 mod history;
 mod members;
 mod quorum;
@@ -11,6 +12,11 @@ use leat_client::{Admin, Consumer, NewTopic, PartitionDescription, Producer, Pro
 use self::history::Load;
 use crate::harness::{Cluster, Process, skip_unless_leat};
 use crate::http::{get, sample};
+
+/// More of them by hand: `LEAT_TEST_KILL_ROUNDS=100`.
+fn rounds(usual: usize) -> usize {
+    std::env::var("LEAT_TEST_KILL_ROUNDS").map_or(usual, |rounds| rounds.parse().expect("a number of rounds"))
+}
 
 async fn admin(bootstrap: &str) -> Admin {
     Admin::builder().bootstrap(bootstrap).build().await.unwrap()
@@ -187,7 +193,7 @@ async fn a_rolling_restart_shows_clients_no_error() {
     for partition in 0..3 {
         loads.push(Load::start(&cluster.bootstrap(), "rolling", partition).await);
     }
-    for node in 1..=3 {
+    for node in (1..=3).cycle().take(3 * rounds(3)) {
         tokio::time::sleep(Duration::from_millis(200)).await;
         cluster.terminate(node);
         cluster.restart(node);
