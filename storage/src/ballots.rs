@@ -86,9 +86,12 @@ impl Ballots {
         self.skipped
     }
 
-    /// Notes a ballot. Nothing may rest on it before [`Ballots::sync`].
+    /// Notes a ballot, unless the group is past it. Nothing may rest on it before [`Ballots::sync`].
     pub fn record(&mut self, group: GroupId, ballot: Ballot) {
-        if self.current.insert(group, ballot) != Some(ballot) {
+        let is_past = |now: &Ballot| now.term > ballot.term || now.term == ballot.term && ballot.vote == 0;
+        let now = self.current.get(&group);
+        if now != Some(&ballot) && !now.is_some_and(is_past) {
+            self.current.insert(group, ballot);
             put_record(&mut self.unwritten, group, ballot);
         }
     }
@@ -265,6 +268,19 @@ mod tests {
         bytes[HEAD_LEN + 8 + RECORD_LEN] ^= 1;
         std::fs::write(&path, &bytes).unwrap();
         assert!(matches!(Ballots::open(&env, temp.path()), Err(Error::Corrupt { .. })));
+    }
+
+    #[test]
+    fn no_ballot_goes_back() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut ballots = Ballots::open(&Env::default(), temp.path()).unwrap();
+        let voted = Ballot { term: 7, vote: 2 };
+        for (term, vote) in [(7, 0), (7, 2), (7, 0), (6, 1)] {
+            ballots.record(group(1), Ballot { term, vote });
+        }
+        ballots.sync().unwrap();
+        assert_eq!(ballots.get(group(1)), Some(voted));
+        assert_eq!(Ballots::open(&Env::default(), temp.path()).unwrap().get(group(1)), Some(voted));
     }
 
     #[test]

@@ -125,14 +125,13 @@ impl Kept {
         Ok(Some(reader))
     }
 
-    /// Writes, after what is stuck. The ballot is on stable storage before the frames are written.
+    /// Writes, after what is stuck. The ballot is on stable storage before the frames are written: mostly it came there with
+    /// those of the groups that changed theirs at the same time.
     pub(super) fn append(&mut self, write: &Write, now_ms: i64, ballots: &Ballots) -> Result<(), Error> {
         if let Some(ballot) = write.ballot {
             let mut ballots = ballots.lock();
-            if ballots.get(self.group) != Some(ballot) {
-                ballots.record(self.group, ballot);
-                ballots.sync()?;
-            }
+            ballots.record(self.group, ballot);
+            ballots.sync()?;
         }
         if let Some(log) = self.log() {
             if let Some(index) = write.truncate_from {

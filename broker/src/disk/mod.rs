@@ -39,6 +39,7 @@ pub(crate) enum Job {
     },
     Write {
         slot: Slot,
+        group: GroupId,
         write: Write,
         now_ms: i64,
     },

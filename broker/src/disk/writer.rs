@@ -3,7 +3,7 @@
 //! It never waits for a data sync. A dirty log has at most one sync under way, on the pool; what is written meanwhile
 //! gathers and is covered by the next one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -61,7 +61,7 @@ impl Writer {
         let ended = Panicked(report.clone());
         let run = move || {
             let _ended = ended;
-            Loop { env, ballots, pool, metrics, report, own, slots: Vec::new(), dirty: BTreeSet::new() }.run(&queue);
+            Loop::new(env, ballots, pool, metrics, report, own).run(&queue);
         };
         let thread = thread::Builder::new().name(format!("leat-write-{shard}")).spawn(run)?;
         Ok(Writer { orders, thread: Some(thread) })
@@ -99,12 +99,19 @@ struct Loop {
     metrics: Arc<Metrics>,
     report: Report,
     own: Sender<Order>,
+    /// Orders that were taken from the queue and not yet carried out.
+    gathered: VecDeque<Order>,
     slots: Vec<Option<Kept>>,
     /// Slots with something unsynced, stuck or under way.
     dirty: BTreeSet<Slot>,
 }
 
 impl Loop {
+    fn new(env: Env, ballots: Ballots, pool: Pool, metrics: Arc<Metrics>, report: Report, own: Sender<Order>) -> Loop {
+        let (gathered, slots, dirty) = (VecDeque::new(), Vec::new(), BTreeSet::new());
+        Loop { env, ballots, pool, metrics, report, own, gathered, slots, dirty }
+    }
+
     fn run(mut self, queue: &Receiver<Order>) {
         loop {
             let deadline = self.dirty.iter().filter_map(|&slot| self.slots[slot].as_ref()?.deadline()).min();
@@ -114,7 +121,8 @@ impl Loop {
             };
             match order {
                 Ok(order) => {
-                    if self.take_gathered(order, queue) {
+                    self.gathered.push_back(order);
+                    if self.take_gathered(queue) {
                         return self.stop(queue);
                     }
                 }
@@ -125,10 +133,10 @@ impl Loop {
         }
     }
 
-    /// Takes an order and all that have gathered behind it, so that one sync covers them. True at `Stop`.
-    fn take_gathered(&mut self, first: Order, queue: &Receiver<Order>) -> bool {
-        let mut next = Some(first);
-        while let Some(order) = next {
+    /// Carries out all orders that have gathered, so that one sync covers them. True at `Stop`.
+    fn take_gathered(&mut self, queue: &Receiver<Order>) -> bool {
+        self.gather(queue);
+        while let Some(order) = self.gathered.pop_front() {
             match order {
                 Order::SyncEnded { slot, ready, round, result } => self.sync_ended(slot, ready, round, result),
                 Order::Job(Job::Stop { checkpoints }) => {
@@ -148,9 +156,25 @@ impl Loop {
                 Order::Deleted { slot } => (self.report)(Done::Deleted { slot }),
                 Order::Job(job) => self.job(job),
             }
-            next = queue.try_recv().ok();
+            if self.gathered.is_empty() {
+                self.gather(queue);
+            }
         }
         false
+    }
+
+    /// Notes what votes there are among the next orders: the first write that carries one syncs them all. When a node fails,
+    /// every group that it led has one.
+    fn gather(&mut self, queue: &Receiver<Order>) {
+        self.gathered.extend(queue.try_iter());
+        let voted = self.gathered.iter().filter_map(|order| match order {
+            Order::Job(Job::Write { group, write, .. }) => Some((*group, write.ballot?)),
+            _ => None,
+        });
+        let mut ballots = None;
+        for (group, ballot) in voted {
+            ballots.get_or_insert_with(|| self.ballots.lock()).record(group, ballot);
+        }
     }
 
     fn slot(&mut self, slot: Slot) -> Option<&mut Kept> {
@@ -160,7 +184,7 @@ impl Loop {
     fn job(&mut self, job: Job) {
         match job {
             Job::Adopt { slot, log, group, flush } => self.adopt(slot, log, group, flush),
-            Job::Write { slot, write, now_ms } => self.write(slot, write, now_ms),
+            Job::Write { slot, write, now_ms, .. } => self.write(slot, write, now_ms),
             Job::Trim { slot, offset, checkpoint } => {
                 let Some(group) = self.slot(slot).map(|kept| kept.group()) else { return };
                 let own = self.own.clone();
@@ -365,7 +389,8 @@ impl Loop {
     /// Syncs and closes every log. What is stuck on a full disk was never answered and is given up.
     fn stop(mut self, queue: &Receiver<Order>) {
         while self.dirty.iter().any(|&slot| self.slots[slot].as_ref().is_some_and(Kept::is_syncing)) {
-            match queue.recv() {
+            let next = self.gathered.pop_front().map_or_else(|| queue.recv(), Ok);
+            match next {
                 Ok(Order::SyncEnded { slot, ready, round, result }) => self.sync_ended(slot, ready, round, result),
                 Ok(Order::Job(_) | Order::Trim { .. } | Order::Deleted { .. }) => {}
                 Err(_) => break,
@@ -399,3 +424,6 @@ fn close(log: Log, checkpoint: Option<Box<Checkpoint>>, saver: &Saver, env: &Env
         tracing::error!(folder = %folder.display(), %error, "log not closed cleanly");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -288,7 +288,7 @@ impl Owned {
                 let since = running.unsynced.map_or_else(Instant::now, |(_, since)| since);
                 running.unsynced = Some((write.ready, since));
             }
-            hands.writer.send(Job::Write { slot, write, now_ms });
+            hands.writer.send(Job::Write { slot, group: self.partition.group, write, now_ms });
         }
         let mut trim_to = None;
         let mut save = false;
