@@ -48,6 +48,11 @@ batch *ARGS:
     cargo build --release -p leat
     tests/batch/run {{ARGS}}
 
+# Windows against Flink SQL and Kafka Streams, which read from the same broker; `just sql-peers --seeds 10` for more
+sql-peers *ARGS:
+    cargo build --release -p leat
+    tests/peers/run {{ARGS}}
+
 # Everything that CI runs
 ci:
     bash .ci/run
