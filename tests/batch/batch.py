@@ -6,7 +6,6 @@ A case is one statement. A data set has a seed and some statements; `--seed N` r
 """
 
 import argparse
-import datetime
 import json
 import math
 import random
@@ -20,7 +19,7 @@ import duckdb
 import cases
 import over
 import texts
-from leat import Leat, Refused
+from leat import Leat, Refused, millis
 
 STATEMENTS = 6
 OVERS = 2
@@ -30,14 +29,6 @@ LATE_NOTICE = " rows were late for a window."
 
 class Different(Exception):
     pass
-
-
-def millis(value):
-    """Flink's bounds are text, in UTC."""
-    if isinstance(value, int):
-        return value
-    at = datetime.datetime.fromisoformat(value).replace(tzinfo=datetime.timezone.utc)
-    return (at - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(milliseconds=1)
 
 
 def by_window(statement, rows):

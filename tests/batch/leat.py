@@ -1,5 +1,6 @@
 """A `leat broker` of one's own, and what is asked of it: statements over HTTP, records by the program's commands."""
 
+import datetime
 import http.client
 import json
 import os
@@ -11,6 +12,14 @@ import time
 
 class Refused(Exception):
     """A statement that Leat does not carry out."""
+
+
+def millis(value):
+    """Flink's bounds are text, in UTC."""
+    if isinstance(value, int):
+        return value
+    at = datetime.datetime.fromisoformat(value).replace(tzinfo=datetime.timezone.utc)
+    return (at - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(milliseconds=1)
 
 
 class Leat:

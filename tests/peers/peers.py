@@ -2,7 +2,6 @@
 
 import argparse
 import collections
-import datetime
 import json
 import math
 import os
@@ -14,7 +13,7 @@ import time
 
 import rows
 import statements
-from leat import Leat, Refused
+from leat import Leat, Refused, millis
 
 FLINK_S = 240
 STREAMS_S = 90
@@ -23,13 +22,6 @@ JVM = ["java", "-Xmx1G", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 class Different(Exception):
     pass
-
-
-def millis(value):
-    if isinstance(value, int):
-        return value
-    at = datetime.datetime.fromisoformat(value).replace(tzinfo=datetime.timezone.utc)
-    return (at - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(milliseconds=1)
 
 
 def by_window(found, keys):
