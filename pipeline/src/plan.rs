@@ -46,6 +46,8 @@ pub struct Source {
     pub idle_ms: Option<i64>,
     /// A row further ahead of the wall clock is rejected; `None` is never.
     pub future_ms: Option<i64>,
+    /// Only a window's last result is a row: of a table of windows, which also has results that others replace.
+    pub finals_only: bool,
     /// Field names match without case when they match in no other way (ksqlDB).
     pub fields_without_case: bool,
     /// A null group key filters the row out (ksqlDB); else null is a group of its own (Flink).

@@ -46,7 +46,7 @@ pub(crate) use self::wire::{AdvanceTo, Asked, Decided, DescribeQuorum, Emit, Fou
 
 use self::liveness::Liveness;
 use self::wire::Reply;
-use crate::pipelines::Delivered;
+use crate::pipelines::{Advance, Delivered};
 
 /// Nodes that live, and the process of each: another one leads nothing of what the one before led.
 pub(crate) type Alive = BTreeMap<i32, u64>;
@@ -186,8 +186,9 @@ impl Peers {
     }
 
     /// Has the node that leads a partition move the watermarks of its pipelines on.
-    pub(crate) async fn advance(&self, node: i32, group: GroupId, watermark: i64) -> Result<(), String> {
-        let asked = Asked::Advance(AdvanceTo { group: Some(group.into()), watermark });
+    pub(crate) async fn advance(&self, node: i32, group: GroupId, advance: Advance) -> Result<(), String> {
+        let Advance { pipeline, watermark } = advance;
+        let asked = Asked::Advance(AdvanceTo { group: Some(group.into()), watermark, pipeline });
         self.call(node, asked).await.map(drop).map_err(|(_, reason)| reason)
     }
 

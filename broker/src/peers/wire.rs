@@ -318,13 +318,16 @@ pub(crate) enum Asked {
     DescribeQuorum(DescribeQuorum),
 }
 
-/// Every pipeline's watermark of a partition moves on to this.
+/// A pipeline's watermark of a partition, or that of every pipeline, moves on to this.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct AdvanceTo {
     #[prost(message, optional, tag = "1")]
     pub(crate) group: Option<Group>,
     #[prost(sint64, tag = "2")]
     pub(crate) watermark: i64,
+    /// 0 is every one.
+    #[prost(uint64, tag = "3")]
+    pub(crate) pipeline: u64,
 }
 
 /// A batch of records that a pipeline has numbered. The reply's index is 0 where it was taken, otherwise one more than the number

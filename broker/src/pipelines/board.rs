@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use leat_pipeline::stage::Counts;
 use leat_pipeline::time::NEVER;
+use leat_protocol::Uuid;
 use leat_storage::GroupId;
 use parking_lot::Mutex;
 
@@ -41,6 +42,8 @@ pub(crate) struct Board {
     standings: Mutex<BTreeMap<Name, Standing>>,
     /// The first offset that each pipeline needs of a partition.
     needed: Mutex<HashMap<GroupId, BTreeMap<Name, i64>>>,
+    /// By topic, the pipelines that take the time of its records for that of their rows.
+    readers: Mutex<HashMap<Uuid, Vec<u64>>>,
 }
 
 impl Default for Standing {
@@ -77,6 +80,15 @@ impl Board {
         let standings = self.standings.lock();
         let own = standings.range(first..).take_while(|(name, _)| name.pipeline == pipeline);
         own.map(|(name, standing)| (*name, standing.clone())).collect()
+    }
+
+    pub(crate) fn set_readers(&self, readers: HashMap<Uuid, Vec<u64>>) {
+        *self.readers.lock() = readers;
+    }
+
+    /// The pipelines that take the time of a topic's records for that of their rows.
+    pub(crate) fn readers(&self, topic: Uuid) -> Vec<u64> {
+        self.readers.lock().get(&topic).cloned().unwrap_or_default()
     }
 
     /// How far a partition without data may follow the others: to the least watermark of those that have data, or, where all

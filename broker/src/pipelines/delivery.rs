@@ -83,17 +83,17 @@ pub(crate) async fn deliver_here(
     }
 }
 
-/// Moves the watermarks of every pipeline of a partition on, whoever leads it.
-pub(crate) async fn advance(server: &Server, group: GroupId, watermark: i64) -> Result<(), String> {
+/// Moves watermarks of a partition on, whoever leads it.
+pub(crate) async fn advance(server: &Server, group: GroupId, advance: Advance) -> Result<(), String> {
     let leader = server.leader_of(group).map_or(NOBODY, |observed| observed.leader);
     if leader == NOBODY {
         return Err("it has no leader now".to_owned());
     }
     if leader != server.node_id {
-        return server.peers.advance(leader, group, watermark).await;
+        return server.peers.advance(leader, group, advance).await;
     }
     let partition = server.partition_of(group).ok_or("it is not here")?;
-    let (kind, payload) = Control::Advance(Advance { pipeline: 0, watermark }).encode();
+    let (kind, payload) = Control::Advance(advance).encode();
     match server.shard(&partition).control(&partition, kind, payload).await {
         Answer::Appended { .. } | Answer::Duplicate { .. } => Ok(()),
         Answer::NotLeader => Err("it is led elsewhere now".to_owned()),
@@ -109,6 +109,6 @@ pub(crate) async fn advanced(server: &Server, asked: AdvanceTo) -> Result<u64, (
     if !server.partition_of(group).is_some_and(|partition| partition.is_led_here()) {
         return Err(not_here());
     }
-    let done = advance(server, group, asked.watermark).await;
+    let done = advance(server, group, Advance { pipeline: asked.pipeline, watermark: asked.watermark }).await;
     done.map(|()| 0).map_err(|reason| (ErrorCode::NOT_LEADER_OR_FOLLOWER, reason))
 }

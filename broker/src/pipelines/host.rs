@@ -90,12 +90,19 @@ impl Tasks {
 
     fn arrange(&mut self, image: &Image, catalog: &Catalog) {
         let mut wanted = HashMap::new();
+        let mut readers: HashMap<Uuid, Vec<u64>> = HashMap::new();
         for known in catalog.pipelines() {
+            if let (Some(topics), Some(plan)) = (known.statement.topics, &known.plan)
+                && plan.source.event_time.is_none()
+            {
+                readers.entry(topics.source).or_default().push(known.statement.number);
+            }
             for (name, partition, pipeline) in self.tasks_of(image, known) {
                 wanted.insert(name, (partition, pipeline));
             }
         }
         let board = self.server.pipelines.board.clone();
+        board.set_readers(readers);
         self.running.retain(|name, running| {
             let stays = wanted.get(name).is_some_and(|(_, pipeline)| pipeline.paused == running.paused);
             if !stays {

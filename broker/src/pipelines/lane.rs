@@ -67,6 +67,11 @@ impl Lane {
         self.0.queue.borrow().bytes
     }
 
+    /// Whether everything was taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.queue.borrow().records.is_empty()
+    }
+
     /// The number that the next record will have.
     pub(super) fn next(&self) -> u32 {
         let queue = self.0.queue.borrow();

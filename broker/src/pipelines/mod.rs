@@ -25,7 +25,7 @@ mod task;
 pub(crate) use self::board::{Name, Standing};
 pub(crate) use self::catalog::{Catalog, Known};
 pub(crate) use self::delivery::{Delivered, advance, advanced, emitted};
-pub(crate) use self::entry::Stage;
+pub(crate) use self::entry::{Advance, Stage};
 pub(crate) use self::host::{Host, start};
 
 use crate::metadata::Topics;

@@ -136,6 +136,11 @@ pub(super) fn aggregate_call(scope: &Scope, call: &ast::Function, name: &str, at
     Ok(Call { function, argument, argument_type, filter, of })
 }
 
+/// The last millisecond of a window, over the group row.
+pub(super) fn window_time(keys: usize) -> Expr {
+    before(Expr::Column(keys + 1), 1)
+}
+
 fn before(time: Expr, ms: i64) -> Expr {
     Expr::Arithmetic(Operator::Subtract, Number::BigInt, time.into(), Expr::Literal(Value::Int(ms)).into())
 }

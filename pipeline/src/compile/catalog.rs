@@ -76,6 +76,14 @@ pub struct Definition {
     pub materialized: bool,
 }
 
+impl Definition {
+    /// Whether it is a table of windows that a pipeline makes: the last result of each window and key never changes, so that these
+    /// are the rows of a stream.
+    pub(super) fn has_finals(&self) -> bool {
+        self.kind == SourceKind::Table && self.windowed && self.materialized
+    }
+}
+
 /// A column of a definition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DefinitionColumn {

@@ -15,6 +15,15 @@ use sqlparser::ast;
 
 const DAY_MS: i64 = 86_400_000;
 
+/// Refuses a source whose rows replace others: what they had given would have to be taken back.
+pub(super) fn appended(query: &Query, definition: &Definition) -> Result<(), Error> {
+    if definition.kind == SourceKind::Stream || definition.has_finals() {
+        return Ok(());
+    }
+    let error = Error::at(query.at, "a row of this TABLE replaces another, which aggregates can't take back yet");
+    Err(error.expected("a STREAM, or a table of windows, of which the last results count"))
+}
+
 /// Whether a query groups.
 pub(super) fn is_grouped(query: &Query) -> bool {
     let by = match &query.select.group_by {
@@ -45,9 +54,7 @@ pub(super) fn body(
     session: &Session,
     notices: &mut Vec<String>,
 ) -> Result<(Body, Vec<ResultColumn>, Format), Error> {
-    if definition.kind == SourceKind::Table {
-        return Err(Error::at(query.at, "grouping the rows of a TABLE is not supported yet").expected("a STREAM"));
-    }
+    appended(query, definition)?;
     let (window, grace_ms, retention_ms) = window(query, definition)?;
     let windowed = window != Window::None;
     let keys = keys(query, definition.dialect, windowed, scope, items, session)?;
@@ -195,9 +202,6 @@ fn window(query: &Query, definition: &Definition) -> Result<(Window, i64, i64), 
                 return Err(error.expected(format!("WATERMARK FOR in the definition of '{}'", definition.name)));
             }
         }
-    }
-    if definition.windowed {
-        return Err(Error::at(clause.at, "windows over windows are not supported yet"));
     }
     let window = clause.shape.clone();
     let size = match window {

@@ -2,7 +2,7 @@
 
 use super::aggregate::{aggregate_call, is_aggregate};
 use super::call::{arguments, whole};
-use super::catalog::{Definition, SourceKind};
+use super::catalog::Definition;
 use super::insert::constant;
 use super::query::{Item, Projected, What, key_format_of};
 use super::scope::{Scope, Typed};
@@ -114,9 +114,7 @@ pub(super) fn body(
 
 /// What does not go with `OVER`.
 fn refuse(query: &Query, definition: &Definition) -> Result<(), Error> {
-    if definition.kind == SourceKind::Table {
-        return Err(Error::at(query.at, "OVER the rows of a TABLE is not supported yet").expected("a STREAM"));
-    }
+    super::grouped::appended(query, definition)?;
     if let Some(window) = &query.window {
         return Err(Error::at(window.at, "a window beside OVER is not possible").expected("OVER (...), or GROUP BY"));
     }

@@ -150,7 +150,8 @@ pub(super) fn plan(query: &Query, catalog: &Catalog, session: &Session) -> Resul
     } else {
         project(query, definition, &scope, &items, session)?
     };
-    let source = source(query, definition, session, &mut notices);
+    let mut source = source(query, definition, session, &mut notices);
+    source.finals_only = definition.has_finals() && body.is_shuffled();
     let output = Output {
         name: String::new(),
         topic: String::new(),
@@ -214,6 +215,7 @@ fn source(query: &Query, definition: &Definition, session: &Session, notices: &m
         disorder_ms: definition.disorder_ms,
         idle_ms: definition.idle_ms,
         future_ms: definition.future_ms,
+        finals_only: false,
         fields_without_case: ksql,
         null_key_filtered: ksql,
         start,
@@ -297,6 +299,8 @@ pub(super) fn key_format_of(definition: &Definition, key: &[Field]) -> Format {
 pub(super) fn output_definition(planned: &Planned, dialect: Dialect, replicas: Option<i16>) -> Definition {
     let output = &planned.plan.output;
     let (key, value) = planned.plan.body.fields();
+    // Rows are as far out of order as they were. Results of windows, and of OVER, are not.
+    let disorder_ms = if planned.plan.body.is_shuffled() { 0 } else { planned.plan.source.disorder_ms };
     let column =
         |field: &Field, from| DefinitionColumn { name: field.name.clone(), of: field.of.clone(), from, computed: None };
     let keys = key.iter().enumerate().map(|(at, field)| column(field, Place::Key(at)));
@@ -312,8 +316,8 @@ pub(super) fn output_definition(planned: &Planned, dialect: Dialect, replicas: O
         value_format: output.value_format,
         columns: keys.chain(values).collect(),
         event_time: None,
-        time_column: None,
-        disorder_ms: 0,
+        time_column: time_column(&planned.plan),
+        disorder_ms,
         idle_ms: planned.plan.source.idle_ms,
         future_ms: planned.plan.source.future_ms,
         timestamps: output.timestamps,
@@ -322,4 +326,18 @@ pub(super) fn output_definition(planned: &Planned, dialect: Dialect, replicas: O
         windowed: planned.windowed,
         materialized: matches!(planned.plan.body, Body::Aggregate(_)),
     }
+}
+
+/// The column of the result that has its record's timestamp: the event time, or the last millisecond of the window.
+fn time_column(plan: &Plan) -> Option<usize> {
+    let (key, value) = plan.body.fields();
+    let time = match &plan.body {
+        Body::Project { .. } => plan.source.event_time.clone(),
+        Body::Over(over) => {
+            let carried = over.carried.iter().position(|expr| Some(expr) == plan.source.event_time.as_ref());
+            carried.map(|at| Expr::Column(over.keys.len() + at))
+        }
+        Body::Aggregate(aggregate) => Some(super::aggregate::window_time(aggregate.keys.len())),
+    };
+    time.and_then(|time| key.iter().chain(value).position(|field| field.expr == time))
 }

@@ -135,6 +135,53 @@ fn over_carries_what_it_needs_and_frames_share_their_calls() {
 }
 
 #[test]
+fn a_table_of_windows_is_read_by_its_final_results() {
+    let ksql = plan(&format!(
+        "{VIEWS}{COUNTS} CREATE TABLE t AS SELECT pageid, SUM(view_count) AS n FROM page_view_counts
+         WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY pageid EMIT FINAL"
+    ));
+    assert!(ksql.source.finals_only && ksql.source.event_time.is_none());
+    assert_eq!(ksql.source.key_format, Format::Json);
+    let shown = plan(&format!("{VIEWS}{COUNTS} SELECT * FROM page_view_counts EMIT CHANGES"));
+    assert!(!shown.source.finals_only, "every change is shown");
+    let view = |time: &str| {
+        script(&format!(
+            "{ORDERS} CREATE VIEW w AS SELECT window_start, window_end, {time}, SUM(amount) AS n
+             FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(order_time), INTERVAL '5' MINUTES)) GROUP BY window_start, window_end;
+             SELECT window_start, window_end, SUM(n) FROM TABLE(TUMBLE(TABLE w, DESCRIPTOR(rt), INTERVAL '1' HOUR))
+             GROUP BY window_start, window_end;"
+        ))
+    };
+    assert!(view("window_time AS rt").is_ok());
+    assert!(view("window_end AS rt").unwrap_err().to_string().contains("'rt' has no watermark"));
+    let running = message(&format!(
+        "{VIEWS} CREATE TABLE t AS SELECT pageid, COUNT(*) AS n FROM page_views GROUP BY pageid;
+         CREATE TABLE u AS SELECT n, COUNT(*) AS m FROM t GROUP BY n;"
+    ));
+    assert!(running.contains("can't take back"), "{running}");
+    let nested = message(&format!("{VIEWS} SELECT a FROM (SELECT userid AS a FROM page_views) EMIT CHANGES"));
+    assert!(nested.contains("CREATE VIEW"), "{nested}");
+}
+
+#[test]
+fn a_stream_made_of_another_keeps_its_event_time() {
+    let of = |select: &str| {
+        script(&format!(
+            "{ORDERS} CREATE TABLE s AS SELECT {select} FROM orders;
+             SELECT window_start, window_end, COUNT(*) FROM TABLE(TUMBLE(TABLE s, DESCRIPTOR(order_time), INTERVAL '1' HOUR))
+             GROUP BY window_start, window_end;"
+        ))
+    };
+    let compiled = of("order_time, amount * 2 AS twice").unwrap().pop().unwrap();
+    let Action::Push { plan, .. } = compiled.action else { panic!() };
+    assert_eq!((plan.source.disorder_ms, &plan.source.event_time), (5_000, &None));
+    let compiled = of("order_time, SUM(amount) OVER (ORDER BY order_time) AS n").unwrap().pop().unwrap();
+    let Action::Push { plan, .. } = compiled.action else { panic!() };
+    assert_eq!(plan.source.disorder_ms, 0, "in the order of time");
+    assert!(of("order_time + INTERVAL '1' HOUR AS order_time").is_err());
+}
+
+#[test]
 fn wrong_overs_are_pointed_at() {
     let over =
         |of: &str, spec: &str| message(&format!("{VIEWS}SELECT {of} OVER ({spec}) FROM page_views EMIT CHANGES"));

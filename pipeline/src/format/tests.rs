@@ -18,6 +18,7 @@ fn source(format: Format, timestamps: Timestamps, columns: &[(&str, Type, Place)
         disorder_ms: 0,
         idle_ms: None,
         future_ms: None,
+        finals_only: false,
         fields_without_case: timestamps == Timestamps::Number,
         null_key_filtered: true,
         start: Start::Earliest,

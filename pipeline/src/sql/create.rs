@@ -13,8 +13,9 @@ const COLUMNS_MAX: usize = 1_000;
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Kind, Error> {
     let or_replace = cursor.takes(&["OR", "REPLACE"]);
     let _ = cursor.takes(&["SOURCE"]) || cursor.takes(&["TEMPORARY"]);
-    let what = match cursor.one_of(&["STREAM", "TABLE"])? {
+    let what = match cursor.one_of(&["STREAM", "TABLE", "VIEW"])? {
         "STREAM" => What::Stream,
+        // Flink's name for a query that others read.
         _ => What::Table,
     };
     let if_not_exists = cursor.takes(&["IF", "NOT", "EXISTS"]);

@@ -195,9 +195,9 @@ fn explain(cursor: &mut Cursor<'_>, script: &Arc<str>, lines: &Lines) -> Result<
 }
 
 fn drop_what(cursor: &mut Cursor<'_>) -> Result<Kind, Error> {
-    let what = match cursor.one_of(&["STREAM", "TABLE", "PIPELINE"])? {
+    let what = match cursor.one_of(&["STREAM", "TABLE", "VIEW", "PIPELINE"])? {
         "STREAM" => What::Stream,
-        "TABLE" => What::Table,
+        "TABLE" | "VIEW" => What::Table,
         _ => What::Pipeline,
     };
     let if_exists = cursor.takes(&["IF", "EXISTS"]);

@@ -282,6 +282,10 @@ fn from_of(from: &[sqlparser::ast::TableWithJoins], at: Location) -> Result<(Opt
     if !table.joins.is_empty() {
         return Err(Error::at(at, "joins are not supported yet"));
     }
+    if let TableFactor::Derived { .. } = &table.relation {
+        let error = Error::at(at, "a SELECT within FROM is not supported yet");
+        return Err(error.expected("CREATE VIEW name AS SELECT ..., and FROM name"));
+    }
     let (name, alias) = name_of(&table.relation)
         .ok_or_else(|| Error::at(at, "only a stream or table can be read").expected("FROM and a name"))?;
     Ok((Some(name), alias))

@@ -81,7 +81,7 @@ fn an_error_points_at_its_place() {
     for (text, rendered) in [
         (
             "CREATE STREEM s",
-            "line 1, column 8: 'STREEM' is not understood here; expected STREAM, TABLE; did you mean 'STREAM'?\n  CREATE STREEM s\n         ^",
+            "line 1, column 8: 'STREEM' is not understood here; expected STREAM, TABLE, VIEW; did you mean 'STREAM'?\n  CREATE STREEM s\n         ^",
         ),
         (
             "SELECT a FROM t\n  EMIT CHANGE",

@@ -42,6 +42,7 @@ pub(super) fn plan_with(window: Window, grace_ms: i64, emit: Emit, change: impl 
             disorder_ms: DISORDER,
             idle_ms: Some(1_000),
             future_ms: None,
+            finals_only: false,
             fields_without_case: false,
             null_key_filtered: true,
             start: Start::Earliest,

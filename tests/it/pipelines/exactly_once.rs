@@ -12,20 +12,20 @@ use super::{fold, read};
 use crate::harness::{Cluster, Process, free_port, skip_unless_leat};
 
 const PARTITIONS: i32 = 3;
-const ROWS: i64 = 12_000;
-const KEYS: i64 = 7;
+pub(super) const ROWS: i64 = 12_000;
+pub(super) const KEYS: i64 = 7;
 /// Of event time, between two rows.
 const STEP_MS: i64 = 10;
 const WINDOW_MS: i64 = 1_000;
 
-const STATEMENTS: &str = "
+pub(super) const STATEMENTS: &str = "
     CREATE STREAM clicks (k VARCHAR, v BIGINT, t BIGINT)
       WITH (kafka_topic='clicks', value_format='JSON', timestamp='t', partitions=3, idle='never');
     CREATE TABLE sums AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM clicks
       WINDOW TUMBLING (SIZE 1 SECOND, GRACE PERIOD 10 SECONDS) GROUP BY k EMIT FINAL;";
 
 /// What every window holds, by the definition.
-fn expected() -> BTreeMap<(String, i64), (i64, i64)> {
+pub(super) fn expected() -> BTreeMap<(String, i64), (i64, i64)> {
     let mut windows: BTreeMap<(String, i64), (i64, i64)> = BTreeMap::new();
     for row in 0..ROWS {
         let (key, time) = (format!("k{}", row % KEYS), time(row));
@@ -52,7 +52,7 @@ fn results(records: &[ConsumerRecord]) -> BTreeMap<(String, i64), (i64, i64)> {
 }
 
 /// Sends rows and waits for their acknowledgements.
-async fn send(producer: &Producer, rows: Range<i64>) {
+pub(super) async fn send(producer: &Producer, rows: Range<i64>) {
     let mut deliveries = Vec::new();
     for row in rows {
         let value = format!(r#"{{"k":"k{}","v":{row},"t":{}}}"#, row % KEYS, time(row));
@@ -77,14 +77,14 @@ async fn check(bootstrap: &str) {
 }
 
 /// All windows close.
-const END: &str = "ADVANCE clicks TO TIMESTAMP '2033-01-01 00:00:00';";
+pub(super) const END: &str = "ADVANCE clicks TO TIMESTAMP '2033-01-01 00:00:00';";
 
-struct Broker {
-    process: Process,
-    sql: Sql,
+pub(super) struct Broker {
+    pub(super) process: Process,
+    pub(super) sql: Sql,
 }
 
-fn start(folder: &Path, kafka: u16, http: u16) -> Broker {
+pub(super) fn start(folder: &Path, kafka: u16, http: u16) -> Broker {
     let listen = format!("127.0.0.1:{kafka}");
     let http = format!("127.0.0.1:{http}");
     let process =

@@ -3,6 +3,7 @@
 mod exactly_once;
 mod examples;
 mod reach;
+mod stages;
 mod statements;
 
 use std::collections::BTreeMap;

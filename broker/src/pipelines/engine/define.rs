@@ -10,7 +10,7 @@ use leat_protocol::messages::{DeleteTopicsRequest, delete_topics::DeleteTopicSta
 use leat_protocol::{ErrorCode, Str, Uuid};
 use leat_storage::GroupId;
 
-use super::super::Catalog;
+use super::super::{Advance, Catalog};
 use super::{Ended, Event, Out};
 use crate::clock::now_ms;
 use crate::config::Overrides;
@@ -329,7 +329,7 @@ pub(super) async fn advance(
     let topic = image.topic(topic).ok_or_else(|| format!("there is no topic '{topic}'"))?;
     for partition in 0..topic.partition_count() {
         let group = GroupId { topic_id: topic.id, partition };
-        let advanced = pipelines::advance(server, group, to_ms).await;
+        let advanced = pipelines::advance(server, group, Advance { pipeline: 0, watermark: to_ms }).await;
         advanced.map_err(|reason| format!("partition {partition} of {} can not be advanced: {reason}", topic.name))?;
     }
     out.say(Event::Done(format!("{stream} is advanced."))).await

@@ -89,6 +89,7 @@ fn source(table: &Definition) -> Source {
         disorder_ms: 0,
         idle_ms: None,
         future_ms: None,
+        finals_only: false,
         fields_without_case: false,
         null_key_filtered: false,
         start: Start::Earliest,

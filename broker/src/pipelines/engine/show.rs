@@ -196,6 +196,9 @@ fn plan_rows(plan: &Plan) -> Vec<Vec<Json>> {
             },
         ),
     ];
+    if source.finals_only {
+        rows.push(("finals", "only the last result of each window is a row".to_owned()));
+    }
     if plan.filter.is_some() {
         rows.push(("filter", "WHERE, before anything is grouped".to_owned()));
     }

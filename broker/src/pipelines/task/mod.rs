@@ -1,6 +1,7 @@
 //! One stage of a pipeline on one partition: reads the log while this node leads it, applies, and sends what comes out.
 
 mod bases;
+mod forward;
 mod live;
 mod ticks;
 
@@ -79,6 +80,8 @@ struct Live<'a> {
     changed_at: Option<Instant>,
     /// Rows came since the last tick.
     rows_since_tick: bool,
+    /// The watermark that each pipeline that reads the results was told last.
+    forwarded: BTreeMap<u64, i64>,
     /// The wall clock that this leader committed last.
     walled_ms: i64,
     /// The size of the state when it was shown last: to count it takes a look at every group.
@@ -179,6 +182,7 @@ impl Task {
             data_at: Instant::now(),
             changed_at: None,
             rows_since_tick: false,
+            forwarded: BTreeMap::new(),
             walled_ms: i64::MIN,
             state_bytes: 0,
             shown_at: Instant::now(),

@@ -11,7 +11,7 @@ use crate::clock::now_ms;
 use crate::pipelines::entry::{Advance, Control, Tick};
 
 /// How often a quiet partition looks how far the others are.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 impl Live<'_> {
     pub(super) fn note_changes(&mut self) {
@@ -25,7 +25,7 @@ impl Live<'_> {
     /// Nothing is left to apply: waits for more, and commits the tick or the advance that is due meanwhile.
     pub(super) async fn idle(&mut self, changed: &Arc<Notify>) -> Result<(), Ended> {
         let wait = self.tick_at().map(|at| at.saturating_duration_since(Instant::now()));
-        let follows = self.follows_after();
+        let follows = self.follows_after().or_else(|| self.forwards_after());
         let wait = [wait, follows].into_iter().flatten().min().unwrap_or(Duration::from_secs(60));
         tokio::select! {
             () = self.task.partition.applied_beyond(self.next - 1) => return Ok(()),
@@ -35,6 +35,7 @@ impl Live<'_> {
         if self.tick_at().is_some_and(|at| at <= Instant::now()) {
             return self.tick().await;
         }
+        self.forward().await;
         self.follow().await
     }
 

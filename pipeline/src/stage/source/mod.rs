@@ -19,7 +19,7 @@ use crate::stage::counts::Counts;
 use crate::stage::encoder::Encoder;
 use crate::stage::panes::{Assigned, Panes};
 use crate::stage::sessions::Sessions;
-use crate::stage::{Emission, Stopped, Target, aside};
+use crate::stage::{Emission, FINAL_HEADER, Stopped, Target, aside};
 use crate::time::{Clock, NEVER, Rules};
 use crate::value::Value;
 use crate::window::Slicer;
@@ -157,6 +157,12 @@ impl SourceStage {
     /// The pipeline has to stop.
     pub fn record(&mut self, record: &RecordRef<'_>, out: &mut Vec<Emission>) -> Result<(), Stopped> {
         self.next_offset = record.offset + 1;
+        if self.plan.source.finals_only && !is_final(record) {
+            // Also no sign of how far time is: it is that of a window which is open.
+            self.counts.rows += 1;
+            self.counts.filtered += 1;
+            return Ok(());
+        }
         let mut row = std::mem::take(&mut self.scratch.row);
         let headers = if self.decoder.needs_headers() { named(record) } else { Vec::new() };
         let input = Input {
@@ -407,6 +413,12 @@ impl SourceStage {
         }
         reader.end()
     }
+}
+
+/// Whether a record is the last of its window and key, and not that it has none.
+fn is_final(record: &RecordRef<'_>) -> bool {
+    let mut headers = record.headers;
+    record.value.is_some() && headers.any(|header| header.key == FINAL_HEADER.as_bytes())
 }
 
 /// The headers whose names are text.
