@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use leat_pipeline::stage::Counts;
+use leat_pipeline::stage::{Counts, Merged};
 use leat_pipeline::time::NEVER;
 use leat_protocol::Uuid;
 use leat_storage::GroupId;
@@ -28,8 +28,9 @@ pub(crate) struct Standing {
     pub(crate) next_offset: i64,
     /// When the last record came, as far as this leader saw.
     pub(crate) data_at: Instant,
-    /// Rows were seen, in this life of the pipeline.
+    /// What became of the rows of a source, and of what a merge was sent, since the pipeline began.
     pub(crate) counts: Counts,
+    pub(crate) merged: Merged,
     pub(crate) open_windows: usize,
     pub(crate) state_bytes: usize,
     /// Why it does not go on.
@@ -53,6 +54,7 @@ impl Default for Standing {
             next_offset: 0,
             data_at: Instant::now(),
             counts: Counts::default(),
+            merged: Merged::default(),
             open_windows: 0,
             state_bytes: 0,
             stopped: None,

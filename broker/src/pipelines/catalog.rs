@@ -62,9 +62,13 @@ impl Catalog {
             }
             Action::Create { plan, definition, .. } => {
                 self.definitions.put(definition);
+                self.definitions.put_counts(&statement.name);
                 Ok(Some(Arc::new(*plan)))
             }
-            Action::Insert { plan, .. } => Ok(Some(Arc::new(*plan))),
+            Action::Insert { plan, .. } => {
+                self.definitions.put_counts(&statement.name);
+                Ok(Some(Arc::new(*plan)))
+            }
             _ => Err("the statement defines nothing".to_owned()),
         }
     }

@@ -77,6 +77,11 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// Whether it is what a pipeline has counted, which is in no topic.
+    pub(super) fn is_counts(&self) -> bool {
+        self.name.ends_with(COUNTS) && self.topic.is_empty()
+    }
+
     /// Whether it is a table of windows that a pipeline makes: the last result of each window and key never changes, so that these
     /// are the rows of a stream.
     pub(super) fn has_finals(&self) -> bool {
@@ -101,7 +106,27 @@ pub struct DefinitionColumn {
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     definitions: BTreeMap<String, Definition>,
+    /// Of each pipeline, by its name and [`COUNTS`].
+    counts: BTreeMap<String, Definition>,
 }
+
+/// What follows a pipeline's name in that of the table of its counts.
+pub const COUNTS: &str = "$counts";
+
+/// The columns of a pipeline's counts. What a stage has not is null.
+pub const COUNTS_COLUMNS: [&str; 11] = [
+    "stage",
+    "partition",
+    "rows",
+    "applied",
+    "late",
+    "filtered",
+    "rejected",
+    "assigned",
+    "window_late",
+    "aggregated",
+    "closed",
+];
 
 impl Catalog {
     /// An empty one.
@@ -112,6 +137,38 @@ impl Catalog {
     /// Adds a definition, in place of one of the same name.
     pub fn put(&mut self, definition: Definition) {
         self.definitions.insert(definition.name.clone(), definition);
+    }
+
+    /// Adds the counts of a pipeline.
+    pub fn put_counts(&mut self, pipeline: &str) {
+        let column = |(at, name): (usize, &&str)| DefinitionColumn {
+            name: (*name).to_owned(),
+            of: if at == 0 { Type::String } else { Type::BigInt },
+            from: plan::From::Value(at),
+            computed: None,
+        };
+        let definition = Definition {
+            name: format!("{pipeline}{COUNTS}"),
+            kind: SourceKind::Table,
+            dialect: Dialect::Ksql,
+            topic: String::new(),
+            partitions: None,
+            replicas: None,
+            key_format: Format::None,
+            value_format: Format::None,
+            columns: COUNTS_COLUMNS.iter().enumerate().map(column).collect(),
+            event_time: None,
+            time_column: None,
+            disorder_ms: 0,
+            idle_ms: None,
+            future_ms: None,
+            timestamps: Timestamps::Number,
+            start: None,
+            bound: Bound::None,
+            windowed: false,
+            materialized: true,
+        };
+        self.counts.insert(definition.name.clone(), definition);
     }
 
     /// Takes a definition out, by its exact name.
@@ -126,7 +183,8 @@ impl Catalog {
 
     /// A definition by its name in a statement: exactly, else without case where it is not quoted.
     pub fn find(&self, name: &Name) -> Option<&Definition> {
-        self.get(&name.text).or_else(|| self.definitions.values().find(|other| name.matches(&other.name)))
+        let all = || self.definitions.values().chain(self.counts.values());
+        self.get(&name.text).or_else(|| all().find(|other| name.matches(&other.name)))
     }
 
     /// All of them, by name.

@@ -20,7 +20,7 @@ mod typer;
 
 pub use aggregate::NAMES as AGGREGATES;
 pub use call::SPECIAL as PATTERN_FUNCTIONS;
-pub use catalog::{Bound, Catalog, Definition, DefinitionColumn, Dialect, SourceKind};
+pub use catalog::{Bound, COUNTS, COUNTS_COLUMNS, Catalog, Definition, DefinitionColumn, Dialect, SourceKind};
 pub use session::{SETTINGS, Session};
 pub use statement::compile;
 

@@ -134,6 +134,10 @@ pub(super) fn scope_of(query: &Query, definition: &Definition) -> Result<Scope, 
 pub(super) fn plan(query: &Query, catalog: &Catalog, session: &Session) -> Result<Planned, Error> {
     check(query)?;
     let definition = source_of(query, catalog)?;
+    if definition.is_counts() {
+        let error = Error::at(query.at, format!("'{}' is no topic that a pipeline could read", definition.name));
+        return Err(error.expected("SELECT without EMIT"));
+    }
     let scope = scope_of(query, definition)?;
     let filter = query.select.selection.as_ref();
     let filter = filter.map(|filter| condition(filter, &mut RowNames(&scope))).transpose()?;

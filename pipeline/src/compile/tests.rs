@@ -12,7 +12,11 @@ fn script(text: &str) -> Result<Vec<Compiled>, Error> {
         let compiled = compile(&statement, &catalog, &session)?;
         assert_eq!(compile(&statement, &catalog, &session).as_ref(), Ok(&compiled), "the same each time");
         match &compiled.action {
-            Action::Define { definition, .. } | Action::Create { definition, .. } => catalog.put(definition.clone()),
+            Action::Define { definition, .. } => catalog.put(definition.clone()),
+            Action::Create { definition, .. } => {
+                catalog.put(definition.clone());
+                catalog.put_counts(&definition.name);
+            }
             Action::Set { name, value } => session.set(name, value.as_deref()),
             _ => {}
         }
@@ -161,6 +165,25 @@ fn a_table_of_windows_is_read_by_its_final_results() {
     assert!(running.contains("can't take back"), "{running}");
     let nested = message(&format!("{VIEWS} SELECT a FROM (SELECT userid AS a FROM page_views) EMIT CHANGES"));
     assert!(nested.contains("CREATE VIEW"), "{nested}");
+}
+
+#[test]
+fn what_a_pipeline_counts_is_a_table_to_look_at() {
+    let asked = |text: &str| script(&format!("{VIEWS}{COUNTS} {text}")).map(|mut all| all.pop().unwrap().action);
+    let Ok(Action::Pull(pull)) =
+        asked("SELECT stage, rows - applied AS lost FROM page_view_counts$counts WHERE rows > 0;")
+    else {
+        panic!()
+    };
+    assert_eq!((names(&pull.columns).len(), pull.table.columns.len(), pull.filter.is_some()), (2, 11, true));
+    assert!(matches!(asked("SELECT * FROM Page_View_Counts$Counts;"), Ok(Action::Pull(_))));
+    for wrong in [
+        "SELECT * FROM page_view_counts$counts EMIT CHANGES;",
+        "CREATE STREAM s AS SELECT * FROM page_view_counts$counts;",
+    ] {
+        assert!(asked(wrong).unwrap_err().to_string().contains("no topic"), "{wrong}");
+    }
+    assert!(asked("INSERT INTO page_view_counts$counts VALUES (1);").is_err());
 }
 
 #[test]

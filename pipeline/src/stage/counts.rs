@@ -39,3 +39,26 @@ impl Counts {
         })
     }
 }
+
+/// What became of what a merge partition was sent. Over all of them, `rows` are the rows that all source partitions applied, and
+/// `aggregated` what they assigned less what was late.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Rows that its partials stood for.
+    pub rows: u64,
+    /// Windows that these rows count for.
+    pub aggregated: u64,
+    /// Of them, windows that have closed.
+    pub closed: u64,
+}
+
+impl Merged {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let Merged { rows, aggregated, closed } = *self;
+        [rows, aggregated, closed].iter().for_each(|&count| put_uint(out, count));
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Merged, Corrupt> {
+        Ok(Merged { rows: reader.uint()?, aggregated: reader.uint()?, closed: reader.uint()? })
+    }
+}

@@ -30,7 +30,7 @@ mod time_tests;
 use leat_protocol::Str;
 use leat_protocol::records::Header;
 
-pub use self::counts::Counts;
+pub use self::counts::{Counts, Merged};
 pub use self::merge::MergeStage;
 pub use self::source::SourceStage;
 

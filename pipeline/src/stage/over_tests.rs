@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::tests::{DISORDER, Pipeline, Row, field, plan_with, rows};
-use super::{Due, Emission, Target};
+use super::{Due, Emission, Merged, Target};
 use crate::codec::put_value;
 use crate::expr::Expr;
 use crate::partition;
@@ -160,7 +160,9 @@ proptest! {
         let counts = pipeline.counts();
         prop_assert_eq!((counts.late, counts.window_late, pipeline.late as u64), (late, late, late));
         prop_assert_eq!(counts.rows, counts.applied + counts.late + counts.filtered + counts.rejected);
-        prop_assert_eq!(counts.assigned, pipeline.output.len() as u64 + counts.window_late);
+        let given = pipeline.output.len() as u64;
+        prop_assert_eq!(counts.assigned, given + counts.window_late);
+        prop_assert_eq!(pipeline.merged(), Merged { rows: given, aggregated: given, closed: given });
         prop_assert!(pipeline.merges.iter().all(|merge| merge.open_windows() == 0));
     }
 

@@ -198,6 +198,16 @@ impl Pipeline {
         newest
     }
 
+    /// What the merges counted, together.
+    pub(super) fn merged(&self) -> Merged {
+        let add = |sum: Merged, of: Merged| Merged {
+            rows: sum.rows + of.rows,
+            aggregated: sum.aggregated + of.aggregated,
+            closed: sum.closed + of.closed,
+        };
+        self.merges.iter().map(MergeStage::counts).fold(Merged::default(), add)
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let mut total = Counts::default();
         for counts in self.sources.iter().map(SourceStage::counts) {
@@ -318,6 +328,8 @@ proptest! {
         prop_assert_eq!(counts.rows, counts.applied + counts.late + counts.filtered + counts.rejected);
         let aggregated: i64 = results.values().map(|(count, _)| count).sum();
         prop_assert_eq!(counts.assigned, aggregated as u64 + counts.window_late);
+        let due = Merged { rows: counts.applied, aggregated: aggregated as u64, closed: aggregated as u64 };
+        prop_assert_eq!(pipeline.merged(), due);
         prop_assert!(pipeline.merges.iter().all(|merge| merge.bytes() == 0 && merge.open_windows() == 0));
     }
 
@@ -343,6 +355,8 @@ proptest! {
         let results = sessions_by_definition(&rows, gap);
         prop_assert_eq!(pipeline.finals(), results.clone());
         prop_assert_eq!(pipeline.newest(), results);
+        let rows_sent = rows.len() as u64;
+        prop_assert_eq!(pipeline.merged(), Merged { rows: rows_sent, aggregated: rows_sent, closed: rows_sent });
         prop_assert!(pipeline.merges.iter().all(|merge| merge.bytes() == 0 && merge.open_windows() == 0));
     }
 

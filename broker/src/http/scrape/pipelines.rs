@@ -38,6 +38,7 @@ pub(super) fn write(server: &Server, sheet: &mut Sheet) {
     });
     let help = "What became of the rows of a pipeline's source.";
     sheet.family(("leat_pipeline_rows_total", Kind::Counter, help), ["pipeline", "partition", "outcome"], outcomes);
+    memberships(&running, sheet);
     let labels = ["pipeline", "stage", "partition"];
     let of = |running: &'_ Running| stage(running.name.stage);
     let gauges: [(&str, &str, Value); 4] = [
@@ -62,6 +63,21 @@ pub(super) fn write(server: &Server, sheet: &mut Sheet) {
         });
         sheet.family((name, Kind::Gauge, help), labels, samples);
     }
+}
+
+/// How often rows count for windows. Over all partitions, what is assigned is what is late and what is aggregated.
+fn memberships(running: &[Running], sheet: &mut Sheet) {
+    let each = running.iter().flat_map(|running| {
+        let (counts, merged) = (running.standing.counts, running.standing.merged);
+        let each = match running.name.stage {
+            Stage::Source => [(&"assigned", counts.assigned), (&"late", counts.window_late)],
+            Stage::Merge => [(&"aggregated", merged.aggregated), (&"closed", merged.closed)],
+        };
+        let name = &running.pipeline.name as &dyn Display;
+        each.map(|(outcome, count)| ([name, &running.name.partition, outcome as &dyn Display], count))
+    });
+    let help = "How often rows of a pipeline count for a window.";
+    sheet.family(("leat_pipeline_memberships_total", Kind::Counter, help), ["pipeline", "partition", "outcome"], each);
 }
 
 fn stage(stage: Stage) -> &'static dyn Display {

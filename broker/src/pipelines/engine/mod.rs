@@ -1,5 +1,6 @@
 //! Carries out statements: for the shell, HTTP and the client crate, which all send text and read events.
 
+mod counts;
 mod define;
 mod pull;
 mod push;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use leat_pipeline::compile::{Definition, Pull};
+use leat_pipeline::compile::{COUNTS, Definition, Pull};
 use leat_pipeline::format::{Decoder, Input};
 use leat_pipeline::plan::{Column, Format, Source, Start};
 use leat_pipeline::value::Value;
@@ -13,7 +13,7 @@ use leat_protocol::records;
 
 use super::super::entry::Stage;
 use super::super::{Catalog, log};
-use super::{Ended, Event, Out, values};
+use super::{Ended, Event, Out, counts, values};
 use crate::partition::Partition;
 use crate::server::Server;
 
@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 type Newest = BTreeMap<Bytes, (i64, Bytes)>;
 
 pub(super) async fn run(server: &Arc<Server>, pull: &Pull, out: &Out) -> Result<(), Ended> {
+    if let Some(pipeline) = pull.table.name.strip_suffix(COUNTS) {
+        return counts::run(server, pipeline, pull, out).await;
+    }
     wait_for(server, pull).await?;
     let image = server.image();
     let name = &pull.table.topic;
@@ -55,17 +58,22 @@ pub(super) async fn run(server: &Arc<Server>, pull: &Pull, out: &Out) -> Result<
         if decoder.decode(&input, &mut row).is_err() || !passes(pull, &row) {
             continue;
         }
-        let cells = pull.columns.iter().map(|field| {
-            let value = field.expr.eval(&row).map_err(|error| error.to_string())?;
-            Ok(values::to_json(&field.of, &value))
-        });
-        out.say(Event::Row(cells.collect::<Result<Vec<_>, String>>()?)).await?;
+        out.say(shown(pull, &row)?).await?;
         left -= 1;
     }
     Ok(())
 }
 
-fn passes(pull: &Pull, row: &[Value]) -> bool {
+/// A row as it was asked for.
+pub(super) fn shown(pull: &Pull, row: &[Value]) -> Result<Event, String> {
+    let cells = pull.columns.iter().map(|field| {
+        let value = field.expr.eval(row).map_err(|error| error.to_string())?;
+        Ok(values::to_json(&field.of, &value))
+    });
+    cells.collect::<Result<Vec<_>, String>>().map(Event::Row)
+}
+
+pub(super) fn passes(pull: &Pull, row: &[Value]) -> bool {
     match &pull.filter {
         Some(filter) => filter.eval(row).is_ok_and(|value| value.as_bool() == Some(true)),
         None => true,

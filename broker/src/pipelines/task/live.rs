@@ -180,19 +180,20 @@ impl Live<'_> {
 
     pub(super) fn show(&mut self) {
         (self.shown_at, self.state_bytes) = (Instant::now(), self.count_state_bytes());
-        let (watermark, counts, open_windows) = match &self.machine {
-            Machine::Source(stage) => (stage.watermark(), stage.counts(), 0),
-            Machine::Merge(stage) => (stage.watermark(), Default::default(), stage.open_windows()),
-        };
-        let standing = Standing {
-            watermark,
+        let mut standing = Standing {
             next_offset: self.next_offset,
             data_at: self.data_at,
-            counts,
-            open_windows,
             state_bytes: self.state_bytes,
-            stopped: None,
+            ..Standing::default()
         };
+        match &self.machine {
+            Machine::Source(stage) => (standing.watermark, standing.counts) = (stage.watermark(), stage.counts()),
+            Machine::Merge(stage) => {
+                (standing.watermark, standing.merged) = (stage.watermark(), stage.counts());
+                standing.open_windows = stage.open_windows();
+            }
+        }
+        let watermark = standing.watermark;
         self.task.board.set(self.task.name(), standing);
         self.tell(Some(Mark { watermark, data_at: self.data_at }));
     }

@@ -13,6 +13,7 @@ use self::slices::Slices;
 use crate::codec::{Corrupt, Reader, put_bytes, put_int, put_len};
 use crate::plan::{Aggregate, Body, Emit, Plan, Window};
 use crate::stage::cell::Cell;
+use crate::stage::counts::Merged;
 use crate::stage::encoder::Encoder;
 use crate::stage::panes::Key;
 use crate::stage::partial::{Partial, Progress};
@@ -38,6 +39,7 @@ pub struct MergeStage {
     sources: Vec<Progress>,
     watermark: i64,
     groups: Groups,
+    counts: Merged,
     /// Results that changed since they were given last.
     changed: BTreeSet<(Span, Key)>,
     /// Results that are visible, where `HAVING` may take one back.
@@ -68,6 +70,7 @@ impl MergeStage {
             sources: (0..sources).map(untold).collect(),
             watermark: NEVER,
             groups,
+            counts: Merged::default(),
             changed: BTreeSet::new(),
             visible: BTreeSet::new(),
             key_encoder: Encoder::new(&plan.output, plan.output.key_format, key),
@@ -84,6 +87,11 @@ impl MergeStage {
     /// The watermark of each source partition, as told here.
     pub fn sources(&self) -> impl Iterator<Item = i64> + '_ {
         self.sources.iter().map(|source| source.watermark)
+    }
+
+    /// What became of what was sent here.
+    pub fn counts(&self) -> Merged {
+        self.counts
     }
 
     /// Windows, or sessions, that are not closed; rows that wait.
@@ -145,13 +153,20 @@ impl MergeStage {
     fn slice(&mut self, aggregate: &Aggregate, key: &[u8], slice: Span, since: i64, cell: Cell) -> Result<(), Stopped> {
         let (grace, watermark) = (aggregate.grace_ms, self.watermark);
         let Groups::Slices(slices) = &mut self.groups else { return Err(Corrupt("a slice among sessions").into()) };
+        let rows = cell.rows;
+        self.counts.rows += rows;
         slices.add(aggregate, watermark, key, slice, since, cell)?;
-        if aggregate.emit == Emit::Final {
-            return Ok(());
-        }
         for window in slices.slicer.windows(slice) {
-            let is_open = window.end >= since && window.end.saturating_add(grace) > watermark;
-            if is_open && (aggregate.emit == Emit::Changes || window.end <= watermark) {
+            if window.end < since || window.end.saturating_add(grace) <= watermark {
+                continue;
+            }
+            self.counts.aggregated += rows;
+            let shows = match aggregate.emit {
+                Emit::Changes => true,
+                Emit::OnTime => window.end <= watermark,
+                Emit::Final => false,
+            };
+            if shows {
                 self.changed.insert((window, key.into()));
             }
         }
@@ -169,6 +184,8 @@ impl MergeStage {
     ) -> Result<(), Stopped> {
         let watermark = self.watermark;
         let Groups::Sessions(united) = &mut self.groups else { return Err(Corrupt("a session among slices").into()) };
+        self.counts.rows += cell.rows;
+        self.counts.aggregated += cell.rows;
         let (now, replaced) = united.add(&aggregate.calls, key, first, last, cell)?;
         for before in replaced {
             self.changed.remove(&(before, key.into()));
@@ -310,6 +327,9 @@ impl MergeStage {
         last: bool,
         out: &mut Vec<Emission>,
     ) -> Result<(), Stopped> {
+        if last {
+            self.counts.closed += cell.rows;
+        }
         let mut row = group_row(aggregate, key, window)?;
         row.extend(cell.results(&aggregate.calls));
         // An expression that has no value for a group gives null, since no row is left to be rejected.
@@ -366,6 +386,7 @@ impl MergeStage {
             put_int(out, source.next_offset);
         }
         put_int(out, self.watermark);
+        self.counts.encode(out);
         put_len(out, self.visible.len());
         for (window, key) in &self.visible {
             put_int(out, window.start);
@@ -391,6 +412,7 @@ impl MergeStage {
             self.sources.push(Progress { partition, watermark: reader.int()?, next_offset: reader.int()? });
         }
         self.watermark = reader.int()?;
+        self.counts = Merged::decode(&mut reader)?;
         for _ in 0..reader.len()? {
             let window = Span { start: reader.int()?, end: reader.int()? };
             self.visible.insert((window, reader.bytes()?.into()));

@@ -35,7 +35,11 @@ impl MergeStage {
     ) -> Result<(), Stopped> {
         let Groups::Rows(rows) = &mut self.groups else { return Err(Corrupt("a row among groups").into()) };
         match Partial::decode(&[], value)? {
-            Partial::Row(sent) => rows.add(over, key, sent)?,
+            Partial::Row(sent) => {
+                rows.add(over, key, sent)?;
+                self.counts.rows += 1;
+                self.counts.aggregated += 1;
+            }
             Partial::Progress(progress) => {
                 if let Some(least) = self.told(progress)? {
                     self.watermark = least;
@@ -54,6 +58,7 @@ impl MergeStage {
             && let Some(time) = rows.next_before(passed)
         {
             for (key, values) in rows.take(over, time)? {
+                self.counts.closed += 1;
                 let mut row = key_values(&key, over.keys.len())?;
                 row.extend(values);
                 // As for groups: what has no value is null, since the row is no longer there to be rejected.
