@@ -275,6 +275,9 @@ broker_keys! {
     leat_pipeline_flush_rows: u64 = "leat.pipeline.flush.rows", long(1), None, Some("10000"), Start,
         "Rows after which a pipeline with EMIT CHANGES shows what changed, whatever the time.",
         "Bounds what is held back while rows come fast, and merges most changes of one key.";
+    leat_pipeline_state_bytes: u64 = "leat.pipeline.state.bytes", long(65_536), Bytes, Some("1073741824"), Dynamic,
+        "The most memory that the states of one pipeline, or of one query, may take on this broker. Past it a pipeline stops before an entry, and goes on there when this is raised.",
+        "1 GiB holds some millions of groups, and leaves room for others.";
     leat_shards: u32 = "leat.shards", Kind::Int(0, 1024), None, Some("0"), Start,
         "Threads that own connections and partitions; 0 is one per core.",
         "One thread per core never waits for another.";

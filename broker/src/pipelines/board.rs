@@ -32,7 +32,7 @@ pub(crate) struct Standing {
     pub(crate) counts: Counts,
     pub(crate) merged: Merged,
     pub(crate) open_windows: usize,
-    pub(crate) state_bytes: usize,
+    pub(crate) state_bytes: u64,
     /// Why it does not go on.
     pub(crate) stopped: Option<String>,
 }

@@ -12,6 +12,7 @@
 //! it. So a task that follows another one needs nothing of it. What comes out is numbered, so it may be sent twice.
 
 mod board;
+mod budget;
 mod catalog;
 mod delivery;
 pub(crate) mod engine;

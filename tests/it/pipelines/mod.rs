@@ -1,5 +1,6 @@
 //! Pipelines as a user sees them: SQL over HTTP, records by an ordinary producer, results in ordinary topics.
 
+mod budget;
 mod counts;
 mod exactly_once;
 mod examples;

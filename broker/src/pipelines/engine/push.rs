@@ -13,6 +13,7 @@ use leat_protocol::records;
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
+use super::super::budget::{self, Budget};
 use super::super::entry::Control;
 use super::super::log::{self, Entry};
 use super::{Ended, Event, Out};
@@ -37,6 +38,8 @@ struct Input {
     /// When a record came last, and when time was told last.
     data_at: Instant,
     ticked_at: Instant,
+    /// Bytes of batches since they were asked for last.
+    read_bytes: usize,
 }
 
 /// What a push query is while it runs.
@@ -44,6 +47,9 @@ struct Query {
     plan: Arc<Plan>,
     inputs: Vec<Input>,
     merge: Option<MergeStage>,
+    budget: Budget,
+    /// The most that its state may take.
+    state_bytes_max: u64,
     until_end: bool,
     flush: Duration,
     late: u64,
@@ -118,7 +124,19 @@ impl Query {
         }
         let merge = if groups { Some(MergeStage::new(plan.clone(), 0, topic.partition_count())?) } else { None };
         let flush = Duration::from_millis(config.leat_pipeline_flush_ms);
-        Ok(Query { plan, inputs, merge, until_end, flush, late: 0, rejected: 0, first_rejected: None })
+        let (budget, state_bytes_max) = (Budget::default(), config.leat_pipeline_state_bytes);
+        Ok(Query {
+            plan,
+            inputs,
+            merge,
+            budget,
+            state_bytes_max,
+            until_end,
+            flush,
+            late: 0,
+            rejected: 0,
+            first_rejected: None,
+        })
     }
 
     /// Runs until its end is reached or nobody reads.
@@ -129,6 +147,8 @@ impl Query {
                 self.tell_wall(at, results)?;
                 let emissions = self.inputs[at].step()?;
                 idle &= emissions.is_none();
+                self.budget.give(self.inputs[at].read_bytes());
+                self.bound()?;
                 self.deliver(emissions.unwrap_or_default(), results)?;
             }
             if results.is_closed() {
@@ -142,6 +162,17 @@ impl Query {
                 self.pass_time(results)?;
             }
         }
+    }
+
+    /// Ends where the state is too large.
+    fn bound(&mut self) -> Result<(), String> {
+        if !self.budget.may_exceed(self.state_bytes_max, || 0) {
+            return Ok(());
+        }
+        let stages = self.inputs.iter().map(|input| input.stage.bytes()).sum::<usize>();
+        self.budget.set((stages + self.merge.as_ref().map_or(0, MergeStage::bytes)) as u64);
+        let (bytes, limit) = (self.budget.counted(), self.state_bytes_max);
+        if bytes > limit { Err(budget::reason(bytes, limit)) } else { Ok(()) }
     }
 
     /// Everything was read: all windows close.
@@ -253,7 +284,12 @@ impl Input {
         }
         let until = until_end.then(|| partition.applied() + 1);
         let now = Instant::now();
-        Ok(Input { partition, stage, cleaned, next, from_offset, until, data_at: now, ticked_at: now })
+        let read_bytes = 0;
+        Ok(Input { partition, stage, cleaned, next, from_offset, until, data_at: now, ticked_at: now, read_bytes })
+    }
+
+    fn read_bytes(&mut self) -> usize {
+        std::mem::take(&mut self.read_bytes)
     }
 
     fn is_done(&self) -> bool {
@@ -308,6 +344,7 @@ impl Input {
             return Ok(());
         }
         self.data_at = Instant::now();
+        self.read_bytes += batch.len();
         while let Some(record) = each.next_ref() {
             let record = record.map_err(|error| error.to_string())?;
             if record.offset >= self.from_offset {

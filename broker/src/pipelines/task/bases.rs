@@ -14,7 +14,7 @@ const PART_BYTES: usize = 512 << 10;
 
 impl Live<'_> {
     pub(super) fn is_base_due(&self) -> bool {
-        let (state, every) = (self.state_bytes as u64, self.task.server.config().leat_pipeline_base_bytes);
+        let (state, every) = (self.budget.counted(), self.task.server.config().leat_pipeline_base_bytes);
         self.unsaved_bytes >= every.max(4 * state) || self.unsaved_entries >= BASE_ENTRIES
     }
 

@@ -12,6 +12,7 @@ use super::{Ended, Live, Machine};
 use crate::partition::State;
 use crate::peers::Mark;
 use crate::pipelines::board::Standing;
+use crate::pipelines::budget;
 use crate::pipelines::entry::{Control, Stage};
 use crate::pipelines::lane::Lane;
 use crate::pipelines::log::{self, Entry};
@@ -21,6 +22,9 @@ const WAITING_BYTES_MAX: usize = 8 << 20;
 
 /// How often others are told where a task stands that always has something to do.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+/// Between two looks whether a state that is too large may go on.
+const FULL_FOR: Duration = Duration::from_millis(500);
 
 /// How long entries are applied before others on this thread have their turn.
 const TURN: Duration = Duration::from_millis(2);
@@ -33,7 +37,7 @@ impl Live<'_> {
         self.show();
         let mut turn = Instant::now();
         loop {
-            if !partition.is_settled() || partition.leader_epoch() != epoch || partition.state() != State::Open {
+            if self.is_lost(epoch) {
                 return Ended::Lost;
             }
             let entries = match log::read(&partition, self.next) {
@@ -49,6 +53,9 @@ impl Live<'_> {
                 continue;
             }
             for entry in entries {
+                if let Err(ended) = self.room(epoch).await {
+                    return ended;
+                }
                 if let Err(reason) = self.apply(entry) {
                     return Ended::Stopped(reason);
                 }
@@ -75,12 +82,52 @@ impl Live<'_> {
         }
     }
 
+    fn is_lost(&self, epoch: i32) -> bool {
+        let partition = &self.task.partition;
+        !partition.is_settled() || partition.leader_epoch() != epoch || partition.state() != State::Open
+    }
+
+    /// Waits before the next entry for as long as the pipeline's states take more than they are allowed.
+    async fn room(&mut self, epoch: i32) -> Result<(), Ended> {
+        let mut waits = false;
+        loop {
+            let limit = self.task.server.config().leat_pipeline_state_bytes;
+            if !waits && !self.budget.may_exceed(limit, || self.elsewhere()) {
+                return Ok(());
+            }
+            self.budget.set(self.count_state_bytes() as u64);
+            let bytes = self.budget.counted() + self.elsewhere();
+            if bytes <= limit {
+                self.show();
+                return Ok(());
+            }
+            let pipeline = &self.task.pipeline.name;
+            if !std::mem::replace(&mut waits, true) {
+                let partition = self.task.partition.folder();
+                tracing::warn!(pipeline, %partition, bytes, limit, "a pipeline waits: its state is too large");
+            }
+            self.task.board.stop(self.task.name(), budget::reason(bytes, limit));
+            tokio::time::sleep(FULL_FOR).await;
+            if self.is_lost(epoch) {
+                return Err(Ended::Lost);
+            }
+        }
+    }
+
+    /// What the pipeline's other stages on this node take.
+    fn elsewhere(&self) -> u64 {
+        let own = self.task.name();
+        let others = self.task.board.of(own.pipeline).into_iter().filter(|(name, _)| *name != own);
+        others.map(|(_, standing)| standing.state_bytes).sum()
+    }
+
     /// Applies the next entry.
     pub(super) fn apply(&mut self, entry: Entry) -> Result<(), String> {
         let mut out = Vec::new();
         match entry {
             Entry::Batch(batch) => {
                 self.unsaved_bytes += batch.len() as u64;
+                self.budget.give(batch.len());
                 self.batch(&batch, &mut out)?;
                 self.data_at = Instant::now();
                 self.task.stamp.set(self.data_at);
@@ -179,11 +226,12 @@ impl Live<'_> {
     }
 
     pub(super) fn show(&mut self) {
-        (self.shown_at, self.state_bytes) = (Instant::now(), self.count_state_bytes());
+        self.shown_at = Instant::now();
+        self.budget.set(self.count_state_bytes() as u64);
         let mut standing = Standing {
             next_offset: self.next_offset,
             data_at: self.data_at,
-            state_bytes: self.state_bytes,
+            state_bytes: self.budget.counted(),
             ..Standing::default()
         };
         match &self.machine {

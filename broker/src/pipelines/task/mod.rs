@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::board::{Board, Name};
+use super::budget::Budget;
 use super::entry::{Begin, Control, Stage};
 use super::lane::Lane;
 use super::log;
@@ -84,8 +85,8 @@ struct Live<'a> {
     forwarded: BTreeMap<u64, i64>,
     /// The wall clock that this leader committed last.
     walled_ms: i64,
-    /// The size of the state when it was shown last: to count it takes a look at every group.
-    state_bytes: usize,
+    /// Of the state.
+    budget: Budget,
     shown_at: Instant,
 }
 
@@ -184,7 +185,7 @@ impl Task {
             rows_since_tick: false,
             forwarded: BTreeMap::new(),
             walled_ms: i64::MIN,
-            state_bytes: 0,
+            budget: Budget::default(),
             shown_at: Instant::now(),
         };
         if let Some((entry, saved)) = past.base {
