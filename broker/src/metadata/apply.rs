@@ -14,7 +14,7 @@ use super::record::{
     PartitionsAdded, PipelinePaused, Placement, ProducerIdsAllocated, ReassignmentCompleted, Record, StatementDropped,
     StatementStored, TopicConfigChanged, TopicCreated, TopicDeleted,
 };
-use super::statement::Statement;
+use super::statement::{GENERATIONS_MAX, Statement};
 use super::topic::Topic;
 use crate::config::Overrides;
 
@@ -254,9 +254,18 @@ impl Image {
                 return Err(Refusal::StatementExists(record.name.clone()));
             }
         }
-        let statement = Statement::from_record(record, self.next_statement);
-        let statement = statement.ok_or(Refusal::Invalid("a topic id is not 16 bytes"))?;
-        self.next_statement += 1;
+        let invalid = Refusal::Invalid("a topic id is not 16 bytes");
+        let statement = match self.statements.get(&record.name).filter(|_| record.goes_on) {
+            Some(known) if known.before.len() >= GENERATIONS_MAX => {
+                return Err(Refusal::Invalid("it was replaced too often: drop it, or replace it with START FROM"));
+            }
+            Some(known) => known.replaced(record).ok_or(invalid)?,
+            None => {
+                let statement = Statement::from_record(record, self.next_statement).ok_or(invalid)?;
+                self.next_statement += 1;
+                statement
+            }
+        };
         self.statements.insert(record.name.clone(), Arc::new(statement));
         Ok(Outcome::Done)
     }

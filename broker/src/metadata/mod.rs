@@ -28,6 +28,6 @@ pub use image::{Broker, Image};
 pub use partition::{Change, Partition, Replica};
 pub use record::{Batch, Kind, Record};
 pub use snapshot::Error;
-pub use statement::{Statement, Topics};
+pub use statement::{Statement, Text, Topics};
 pub use topic::Topic;
 pub(crate) use topic::is_internal;

@@ -290,6 +290,9 @@ pub struct StatementStored {
     /// One of the same name is replaced; otherwise it refuses the record.
     #[prost(bool, tag = "6")]
     pub replaces: bool,
+    /// A pipeline that is replaced goes on as the next generation of itself, with its number, its topics and its state.
+    #[prost(bool, tag = "7")]
+    pub goes_on: bool,
 }
 
 /// The topics of a pipeline, by their ids: 16 bytes each.

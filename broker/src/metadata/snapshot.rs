@@ -10,7 +10,7 @@ use prost::Message;
 use super::image::{Broker, Image};
 use super::partition::{Change, Partition, Replica};
 use super::record::{BrokerRegistered, ConfigEntry, FeatureSet, StatementStored};
-use super::statement::Statement;
+use super::statement::{Statement, Text};
 use super::topic::Topic;
 use crate::config::Overrides;
 
@@ -80,6 +80,16 @@ struct StatementBody {
     number: u64,
     #[prost(bool, tag = "3")]
     paused: bool,
+    #[prost(message, repeated, tag = "4")]
+    before: Vec<TextBody>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TextBody {
+    #[prost(string, tag = "1")]
+    text: String,
+    #[prost(message, repeated, tag = "2")]
+    settings: Vec<ConfigEntry>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -200,10 +210,13 @@ impl Image {
             image.broker_configs.insert(node_id, Arc::new(overrides(configs)));
         }
         image.next_statement = body.statements_numbered.saturating_add(1);
-        for StatementBody { stored, number, paused } in body.statements {
+        for StatementBody { stored, number, paused, before } in body.statements {
             let statement = stored.as_ref().and_then(|stored| Statement::from_record(stored, number));
             let statement = statement.ok_or_else(|| Error::Malformed("a statement's topics".to_owned()))?;
-            image.statements.insert(statement.name.clone(), Arc::new(Statement { paused, ..statement }));
+            image.statements.insert(
+                statement.name.clone(),
+                Arc::new(Statement { paused, before: before.iter().map(text).collect(), ..statement }),
+            );
         }
         image.features = body.features.into_iter().map(|feature| (feature.name, feature.level)).collect();
         Ok(image)
@@ -298,8 +311,16 @@ fn partition_from(body: PartitionBody) -> Partition {
     }
 }
 
+fn text(body: &TextBody) -> Text {
+    let settings = body.settings.iter().filter_map(|entry| Some((entry.key.clone(), entry.value.clone()?)));
+    Text { text: body.text.clone(), settings: settings.collect() }
+}
+
 fn statement_body(statement: &Statement) -> StatementBody {
-    StatementBody { stored: Some(statement.to_record()), number: statement.number, paused: statement.paused }
+    let settings = |text: &Text| text.settings.iter().map(|(key, value)| ConfigEntry::set(key, value)).collect();
+    let before = statement.before.iter().map(|it| TextBody { text: it.text.clone(), settings: settings(it) });
+    let stored = Some(statement.to_record());
+    StatementBody { stored, number: statement.number, paused: statement.paused, before: before.collect() }
 }
 
 fn broker_body(broker: &Broker) -> BrokerRegistered {

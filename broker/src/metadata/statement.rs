@@ -22,7 +22,19 @@ pub struct Statement {
     pub paused: bool,
     /// Where it is a pipeline.
     pub topics: Option<Topics>,
+    /// What a pipeline was before it was replaced and went on, the oldest first: its generation is their number.
+    pub before: Vec<Text>,
 }
+
+/// A statement's text, and the session's settings that it was compiled with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    pub text: String,
+    pub settings: Overrides,
+}
+
+/// A pipeline can be replaced so often and go on: each generation is kept, since a log may still be in it.
+pub(super) const GENERATIONS_MAX: usize = 32;
 
 /// The topics of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +72,16 @@ impl Statement {
             number,
             paused: false,
             topics,
+            before: Vec::new(),
         })
+    }
+
+    /// The next generation of it: as the record says, with what is its own.
+    pub(super) fn replaced(&self, record: &StatementStored) -> Option<Statement> {
+        let mut before = self.before.clone();
+        before.push(Text { text: self.text.clone(), settings: self.settings.clone() });
+        let next = Statement::from_record(record, self.number)?;
+        Some(Statement { paused: self.paused, topics: self.topics, before, ..next })
     }
 
     pub(super) fn to_record(&self) -> StatementStored {
@@ -72,6 +93,7 @@ impl Statement {
             created_ms: self.created_ms,
             pipeline: self.topics.map(PipelineTopics::from),
             replaces: false,
+            goes_on: false,
         }
     }
 }

@@ -6,7 +6,7 @@ use leat_pipeline::compile::{self, Action};
 use leat_pipeline::plan::Plan;
 use leat_pipeline::sql;
 
-use crate::metadata::{Image, Statement};
+use crate::metadata::{Image, Statement, Text};
 
 /// A statement and what it means.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub(crate) struct Known {
     pub(crate) statement: Arc<Statement>,
     /// Where it is a pipeline that can run.
     pub(crate) plan: Option<Arc<Plan>>,
+    /// What it was before it was replaced and went on: the plan of each generation, unless it means nothing any more.
+    pub(crate) before: Vec<Option<Arc<Plan>>>,
     /// Why it can't be compiled: it was stored by another release.
     pub(crate) error: Option<String>,
 }
@@ -27,14 +29,24 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     pub(crate) fn of(image: &Image) -> Catalog {
-        let mut statements: Vec<Arc<Statement>> = image.statements().cloned().collect();
+        Catalog::of_statements(image.statements().cloned().collect())
+    }
+
+    pub(crate) fn of_statements(mut statements: Vec<Arc<Statement>>) -> Catalog {
         statements.sort_by_key(|statement| statement.number);
         let mut catalog = Catalog::default();
         for statement in statements {
-            let known = match catalog.compile(&statement) {
-                Ok(plan) => Known { statement, plan, error: None },
-                Err(error) => Known { statement, plan: None, error: Some(error) },
+            let before = statement.before.iter().map(|text| catalog.compile(text).ok().flatten()).collect();
+            let text = Text { text: statement.text.clone(), settings: statement.settings.clone() };
+            // What a generation before defined is not what there is.
+            catalog.definitions.remove(&statement.name);
+            let known = match catalog.compile(&text) {
+                Ok(plan) => Known { statement, plan, before, error: None },
+                Err(error) => Known { statement, plan: None, before, error: Some(error) },
             };
+            if known.statement.topics.is_some() {
+                catalog.definitions.put_counts(&known.statement.name);
+            }
             catalog.known.push(known);
         }
         catalog
@@ -50,10 +62,11 @@ impl Catalog {
         &self.known
     }
 
-    fn compile(&mut self, statement: &Statement) -> Result<Option<Arc<Plan>>, String> {
-        let parsed = sql::parse(&statement.text).map_err(|error| error.to_string())?;
+    /// What a text means, given what there is, to which it adds.
+    fn compile(&mut self, of: &Text) -> Result<Option<Arc<Plan>>, String> {
+        let parsed = sql::parse(&of.text).map_err(|error| error.to_string())?;
         let parsed = parsed.into_iter().next().ok_or("the text has no statement")?;
-        let session = compile::Session::of(statement.settings.clone());
+        let session = compile::Session::of(of.settings.clone());
         let compiled = compile::compile(&parsed, &self.definitions, &session).map_err(|error| error.to_string())?;
         match compiled.action {
             Action::Define { definition, .. } => {
@@ -62,13 +75,9 @@ impl Catalog {
             }
             Action::Create { plan, definition, .. } => {
                 self.definitions.put(definition);
-                self.definitions.put_counts(&statement.name);
                 Ok(Some(Arc::new(*plan)))
             }
-            Action::Insert { plan, .. } => {
-                self.definitions.put_counts(&statement.name);
-                Ok(Some(Arc::new(*plan)))
-            }
+            Action::Insert { plan, .. } => Ok(Some(Arc::new(*plan))),
             _ => Err("the statement defines nothing".to_owned()),
         }
     }

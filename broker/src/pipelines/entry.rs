@@ -4,6 +4,7 @@
 //! tick      elapsed ms i64 | wall clock ms i64
 //! advance   pipeline u64, 0 for all | watermark i64
 //! pipeline  pipeline u64 | op u8: 1 begins | offset i64 | wall clock ms i64
+//!                        | 2 goes on as another generation | generation u32
 //! base      pipeline u64 | stage u8 | entry u64 | part u32 | parts u32 | the next bytes of the state
 //! ```
 
@@ -40,6 +41,13 @@ pub(crate) struct Begin {
     pub(crate) wall_ms: i64,
 }
 
+/// From the next entry on a pipeline is the next generation of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Switch {
+    pub(crate) pipeline: u64,
+    pub(crate) generation: u32,
+}
+
 /// A part of a stage's state after an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Base {
@@ -58,10 +66,12 @@ pub(crate) enum Control {
     Tick(Tick),
     Advance(Advance),
     Begin(Begin),
+    Switch(Switch),
     Base(Base),
 }
 
 const BEGINS: u8 = 1;
+const SWITCHES: u8 = 2;
 
 impl Control {
     pub(crate) fn encode(&self) -> (EntryKind, Bytes) {
@@ -82,6 +92,12 @@ impl Control {
                 out.put_u8(BEGINS);
                 out.put_i64(begin.offset);
                 out.put_i64(begin.wall_ms);
+                EntryKind::Pipeline
+            }
+            Control::Switch(switch) => {
+                out.put_u64(switch.pipeline);
+                out.put_u8(SWITCHES);
+                out.put_u32(switch.generation);
                 EntryKind::Pipeline
             }
             Control::Base(base) => {
@@ -107,8 +123,14 @@ impl Control {
             }
             EntryKind::Pipeline => {
                 let (pipeline, op) = (at.try_get_u64()?, at.try_get_u8()?);
-                let begin = Begin { pipeline, offset: at.try_get_i64()?, wall_ms: at.try_get_i64()? };
-                (op == BEGINS).then_some(Control::Begin(begin))
+                match op {
+                    BEGINS => {
+                        let (offset, wall_ms) = (at.try_get_i64()?, at.try_get_i64()?);
+                        Some(Control::Begin(Begin { pipeline, offset, wall_ms }))
+                    }
+                    SWITCHES => Some(Control::Switch(Switch { pipeline, generation: at.try_get_u32()? })),
+                    _ => None,
+                }
             }
             EntryKind::Base => {
                 let (pipeline, stage) = (at.try_get_u64()?, at.try_get_u8()?);
@@ -154,6 +176,7 @@ mod tests {
                 Control::Begin(Begin { pipeline: 1, offset: 2, wall_ms: 3 }),
                 vec![0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3],
             ),
+            (Control::Switch(Switch { pipeline: 1, generation: 3 }), vec![0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 3]),
             (
                 Control::Base(Base {
                     pipeline: 1,
@@ -170,7 +193,7 @@ mod tests {
             let (kind, payload) = control.encode();
             assert_eq!(payload, golden, "{control:?}");
             assert_eq!(Control::decode(kind, &payload), Ok(Some(control)));
-            assert!(Control::decode(kind, &payload[..15]).is_err());
+            assert!(Control::decode(kind, &payload[..payload.len().min(16) - 1]).is_err());
         }
     }
 }

@@ -65,6 +65,7 @@ struct Running {
     task: task::JoinHandle<()>,
     group: GroupId,
     paused: bool,
+    generation: u32,
 }
 
 impl Tasks {
@@ -104,7 +105,9 @@ impl Tasks {
         let board = self.server.pipelines.board.clone();
         board.set_readers(readers);
         self.running.retain(|name, running| {
-            let stays = wanted.get(name).is_some_and(|(_, pipeline)| pipeline.paused == running.paused);
+            let is_same =
+                |pipeline: &Pipeline| (pipeline.paused, pipeline.generation()) == (running.paused, running.generation);
+            let stays = wanted.get(name).is_some_and(|(_, pipeline)| is_same(pipeline));
             if !stays {
                 running.task.abort();
                 board.forget(*name);
@@ -120,7 +123,7 @@ impl Tasks {
                 continue;
             }
             let stamp = self.stamps.entry(partition.group).or_insert_with(|| Rc::new(Cell::new(Instant::now())));
-            let (group, paused) = (partition.group, pipeline.paused);
+            let (group, paused, generation) = (partition.group, pipeline.paused, pipeline.generation());
             let task = Task {
                 server: self.server.clone(),
                 board: self.server.pipelines.board.clone(),
@@ -129,7 +132,7 @@ impl Tasks {
                 pipeline,
                 partition,
             };
-            self.running.insert(name, Running { task: task::spawn_local(task.run()), group, paused });
+            self.running.insert(name, Running { task: task::spawn_local(task.run()), group, paused, generation });
         }
     }
 
@@ -141,6 +144,7 @@ impl Tasks {
             number: known.statement.number,
             name: known.statement.name.clone(),
             plan,
+            before: known.before.clone(),
             topics,
             sources: count(topics.source),
             outputs: count(topics.output),

@@ -10,6 +10,10 @@ use leat_storage::LogReader;
 use super::entry::{Base, Begin, Control, Stage};
 use crate::partition::Partition;
 
+/// What is said of savepoints.
+pub(crate) const NO_SAVEPOINTS: &str =
+    "savepoints are not supported yet; CREATE OR REPLACE goes on with a pipeline's state";
+
 /// Bytes read at a time.
 const READ_BYTES: u64 = 1 << 20;
 
@@ -68,7 +72,8 @@ pub(crate) fn batches(reader: &LogReader, from: i64, until: i64) -> Result<Optio
 pub(crate) fn start(partition: &Partition, start: &Start) -> Result<i64, String> {
     let (first, end) = (partition.log_start(), partition.high_watermark());
     Ok(match start {
-        Start::Earliest | Start::Group(_) | Start::Savepoint(_) => first,
+        Start::Earliest | Start::Group(_) => first,
+        Start::Savepoint(_) => return Err(NO_SAVEPOINTS.to_owned()),
         Start::Latest => end,
         Start::Timestamp(timestamp) => {
             let found = partition.reader().map(|reader| reader.offset_for_timestamp(*timestamp, end)).transpose();

@@ -7,6 +7,7 @@ mod aggregate;
 mod call;
 mod catalog;
 mod coerce;
+mod compatible;
 mod grouped;
 mod insert;
 mod over;
@@ -21,6 +22,7 @@ mod typer;
 pub use aggregate::NAMES as AGGREGATES;
 pub use call::SPECIAL as PATTERN_FUNCTIONS;
 pub use catalog::{Bound, COUNTS, COUNTS_COLUMNS, Catalog, Definition, DefinitionColumn, Dialect, SourceKind};
+pub use compatible::compatible;
 pub use session::{SETTINGS, Session};
 pub use statement::compile;
 

@@ -187,6 +187,53 @@ fn what_a_pipeline_counts_is_a_table_to_look_at() {
 }
 
 #[test]
+fn a_state_fits_a_plan_that_asks_the_same_of_the_same_groups() {
+    let table = |select: &str, rest: &str| {
+        plan(&format!("{VIEWS} CREATE TABLE t AS SELECT pageid, {select} FROM page_views {rest} EMIT CHANGES"))
+    };
+    const WINDOW: &str = "WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY pageid";
+    let old = table("COUNT(*) AS n, SUM(viewtime) AS total", WINDOW);
+    for (select, rest) in [
+        ("COUNT(*) AS n, SUM(viewtime) * 2 AS twice", WINDOW),
+        ("COUNT(*) AS n, SUM(viewtime) / COUNT(*) AS mean", WINDOW),
+        // Another column is read, so that all have other places.
+        (
+            "COUNT(*) AS n, SUM(viewtime) AS total",
+            "WHERE userid <> 'bot' WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY pageid",
+        ),
+    ] {
+        assert_eq!(compatible(&old, &table(select, rest)), Ok(()), "{select} {rest}");
+    }
+    for (select, rest, different) in [
+        ("COUNT(*) AS n", WINDOW, "an aggregate"),
+        ("COUNT(*) AS n, SUM(viewtime + 1) AS total", WINDOW, "an aggregate"),
+        ("COUNT(*) AS n, SUM(viewtime) AS total", "WINDOW TUMBLING (SIZE 2 MINUTES) GROUP BY pageid", "the window"),
+        ("COUNT(*) AS n, SUM(viewtime) AS total", "WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY pageid, userid", "the key"),
+        (
+            "COUNT(*) AS n, SUM(viewtime) AS total",
+            "WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY pageid HAVING COUNT(*) > 1",
+            "HAVING",
+        ),
+        ("COUNT(*) AS n, SUM(viewtime) AS total", "GROUP BY pageid", "the key"),
+    ] {
+        let found = compatible(&old, &table(select, rest)).unwrap_err();
+        assert!(found.contains(different), "{found}");
+    }
+    let over = |select: &str| {
+        plan(&format!(
+            "{VIEWS} CREATE STREAM s AS SELECT pageid, viewtime, {select} FROM page_views
+             WINDOW w AS (PARTITION BY pageid ORDER BY ROWTIME ROWS 3 PRECEDING) QUALIFY COUNT(*) OVER w > 1"
+        ))
+    };
+    assert_eq!(compatible(&over("COUNT(*) OVER w AS n"), &over("COUNT(*) OVER w * 2 AS n")), Ok(()));
+    assert!(
+        compatible(&over("COUNT(*) OVER w AS n"), &over("userid, COUNT(*) OVER w AS n")).is_err(),
+        "it is not carried"
+    );
+    assert!(compatible(&over("COUNT(*) OVER w AS n"), &old).is_err());
+}
+
+#[test]
 fn a_stream_made_of_another_keeps_its_event_time() {
     let of = |select: &str| {
         script(&format!(

@@ -66,7 +66,7 @@ pub(super) async fn send(producer: &Producer, rows: Range<i64>) {
 }
 
 /// Every window is there, as it should be, and once.
-async fn check(bootstrap: &str) {
+pub(super) async fn check(bootstrap: &str) {
     let expected = expected();
     let records = read(bootstrap, "sums", |records| records.len() >= expected.len()).await;
     assert_eq!(results(&records), expected);

@@ -5,6 +5,7 @@ mod counts;
 mod exactly_once;
 mod examples;
 mod reach;
+mod replace;
 mod stages;
 mod statements;
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leat_pipeline::compile::{Definition, SourceKind};
-use leat_pipeline::plan::{Body, Plan, Window};
+use leat_pipeline::plan::{Body, Plan, Start, Window};
 use leat_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use leat_protocol::messages::{DeleteTopicsRequest, delete_topics::DeleteTopicState};
 use leat_protocol::{ErrorCode, Str, Uuid};
 use leat_storage::GroupId;
 
-use super::super::{Advance, Catalog};
+use super::super::{Advance, Catalog, log};
 use super::{Ended, Event, Out};
 use crate::clock::now_ms;
 use crate::config::Overrides;
@@ -30,7 +30,7 @@ pub(super) struct Stored<'a> {
 }
 
 impl Stored<'_> {
-    fn record(&self, name: &str, pipeline: Option<Topics>, replaces: bool) -> Record {
+    pub(super) fn record(&self, name: &str, pipeline: Option<Topics>, replaces: bool, goes_on: bool) -> Record {
         Record::from(Kind::StatementStored(StatementStored {
             name: name.to_owned(),
             text: self.text.to_owned(),
@@ -38,12 +38,13 @@ impl Stored<'_> {
             created_ms: now_ms(),
             pipeline: pipeline.map(PipelineTopics::from),
             replaces,
+            goes_on,
         }))
     }
 }
 
 /// Has one record decided.
-async fn decide(server: &Server, record: Record) -> Result<(), Ended> {
+pub(super) async fn decide(server: &Server, record: Record) -> Result<(), Ended> {
     let outcomes = server.decide_alone(vec![record]).await.map_err(|(_, reason)| reason)?;
     match outcomes.into_iter().next() {
         Some(Err(refusal)) => Err(refusal.to_string().into()),
@@ -62,7 +63,7 @@ pub(super) async fn source(
 ) -> Result<(), Ended> {
     let (kind, name) = (kind_of(definition), &definition.name);
     if exists {
-        return out.say(Event::Done(format!("{kind} {name} is there already."))).await;
+        return is_there(definition, out).await;
     }
     if server.image().topic(&definition.topic).is_none() {
         let automatic = server.config().auto_create_topics_enable;
@@ -74,8 +75,13 @@ pub(super) async fn source(
         create_topic(server, made).await?;
         out.say(Event::Notice(format!("Topic {} is made.", definition.topic))).await?;
     }
-    decide(server, stored.record(name, None, replaces)).await?;
+    decide(server, stored.record(name, None, replaces, false)).await?;
     out.say(Event::Done(format!("{kind} {name} is defined over topic {}.", definition.topic))).await
+}
+
+/// One of that name is there, and stays.
+pub(super) async fn is_there(definition: &Definition, out: &Out) -> Result<(), Ended> {
+    out.say(Event::Done(format!("{} {} is there already.", kind_of(definition), definition.name))).await
 }
 
 /// A stream or a table that a pipeline fills.
@@ -84,16 +90,12 @@ pub(super) async fn pipeline(
     stored: &Stored<'_>,
     plan: Plan,
     definition: &Definition,
-    exists: bool,
     replaces: bool,
     out: &Out,
 ) -> Result<(), Ended> {
     let (kind, name) = (kind_of(definition), &definition.name);
-    if exists {
-        return out.say(Event::Done(format!("{kind} {name} is there already."))).await;
-    }
     let topics = topics(server, &plan, definition.replicas).await?;
-    decide(server, stored.record(name, Some(topics), replaces)).await?;
+    decide(server, stored.record(name, Some(topics), replaces, false)).await?;
     out.say(Event::Done(format!(
         "{kind} {name} is made: its pipeline runs, its results are in topic {}.",
         plan.output.topic
@@ -114,19 +116,28 @@ pub(super) async fn insert(
     let taken = |name: &str| image.statement(name).is_some();
     let name = (1..).map(|number| format!("INSERT_{into}_{number}")).find(|name| !taken(name));
     let name = name.unwrap_or_else(|| format!("INSERT_{into}"));
-    decide(server, stored.record(&name, Some(topics), false)).await?;
+    decide(server, stored.record(&name, Some(topics), false, false)).await?;
     out.say(Event::Done(format!("Pipeline {name} runs, and adds to {into}."))).await
 }
 
-fn kind_of(definition: &Definition) -> &'static str {
+pub(super) fn kind_of(definition: &Definition) -> &'static str {
     match definition.kind {
         SourceKind::Stream => "Stream",
         SourceKind::Table => "Table",
     }
 }
 
+/// Whether a pipeline can begin where it is told to.
+pub(super) fn check_start(plan: &Plan) -> Result<(), Ended> {
+    match plan.source.start {
+        Start::Savepoint(_) => Err(log::NO_SAVEPOINTS.to_owned().into()),
+        _ => Ok(()),
+    }
+}
+
 /// The topics of a pipeline; those that are not there are made.
 async fn topics(server: &Arc<Server>, plan: &Plan, factor: Option<i16>) -> Result<Topics, Ended> {
+    check_start(plan)?;
     let image = server.image();
     let name = &plan.source.topic;
     let source = image.topic(name).ok_or_else(|| format!("there is no topic '{name}'"))?;

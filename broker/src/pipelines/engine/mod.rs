@@ -4,6 +4,7 @@ mod counts;
 mod define;
 mod pull;
 mod push;
+mod replace;
 mod show;
 mod values;
 
@@ -14,7 +15,7 @@ use leat_pipeline::sql;
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
-use super::Catalog;
+use super::{Catalog, log};
 use crate::config::Overrides;
 use crate::server::Server;
 
@@ -161,8 +162,22 @@ async fn statements(server: &Arc<Server>, script: Script, out: &Out) -> Result<(
             Action::Define { definition, exists, replaces } => {
                 define::source(server, &stored, &definition, exists, replaces, out).await?;
             }
-            Action::Create { plan, definition, exists, replaces, .. } => {
-                define::pipeline(server, &stored, *plan, &definition, exists, replaces, out).await?;
+            Action::Create { definition, exists: true, .. } => define::is_there(&definition, out).await?,
+            Action::Create { plan, definition, replaces, start_given, .. } => {
+                let plan = *plan;
+                // Before anything is dropped.
+                define::check_start(&plan)?;
+                match catalog.pipelines().find(|known| replaces && known.statement.name == definition.name) {
+                    Some(old) if !start_given => {
+                        replace::pipeline(server, &stored, &catalog, old, &plan, &definition, out).await?;
+                    }
+                    old => {
+                        if let Some(old) = old {
+                            define::drop(server, &catalog, &old.statement.name, false, out).await?;
+                        }
+                        define::pipeline(server, &stored, plan, &definition, replaces, out).await?;
+                    }
+                }
             }
             Action::Insert { plan, into } => define::insert(server, &stored, *plan, &into, out).await?,
             Action::InsertValues { topic, partitions, records } => {
@@ -181,7 +196,7 @@ async fn statements(server: &Arc<Server>, script: Script, out: &Out) -> Result<(
             }
             Action::Show(what) => show::list(server, &catalog, &settings, what, out).await?,
             Action::Describe { name, extended } => show::describe(server, &catalog, &name, extended, out).await?,
-            Action::Explain(compiled) => show::explain(&compiled, out).await?,
+            Action::Explain(compiled) => show::explain(&catalog, &compiled, out).await?,
             Action::ExplainName(name) => show::explain_name(server, &catalog, &name, out).await?,
             Action::Pause(name) => define::pause(server, &catalog, &name, true, out).await?,
             Action::Resume(name) => define::pause(server, &catalog, &name, false, out).await?,
@@ -196,7 +211,7 @@ async fn statements(server: &Arc<Server>, script: Script, out: &Out) -> Result<(
                 define::advance(server, &stream, &topic, to_ms, out).await?;
             }
             Action::Savepoint { .. } => {
-                return Err("savepoints are not supported yet; a pipeline's own state needs none".to_owned().into());
+                return Err(log::NO_SAVEPOINTS.to_owned().into());
             }
         }
     }

@@ -164,11 +164,23 @@ fn stage_row(stage: Stage, partition: i32, standing: &Standing, lag: i64, holds_
     ]
 }
 
-pub(super) async fn explain(compiled: &Compiled, out: &Out) -> Result<(), Ended> {
+pub(super) async fn explain(catalog: &Catalog, compiled: &Compiled, out: &Out) -> Result<(), Ended> {
     for notice in &compiled.notices {
         out.say(Event::Notice(notice.clone())).await?;
     }
     match &compiled.action {
+        Action::Create { plan, definition, replaces: true, start_given, .. } => {
+            let mut rows = plan_rows(plan);
+            if let Some(old) = catalog.pipelines().find(|known| known.statement.name == definition.name) {
+                let what = match super::replace::fits(old, plan) {
+                    _ if *start_given => "made anew, from where START FROM says".to_owned(),
+                    Ok(()) => "goes on with the state that there is".to_owned(),
+                    Err(reason) => format!("needs START FROM: {reason}"),
+                };
+                rows.push(vec![json!("replace"), json!(what)]);
+            }
+            out.table(&["step", "what"], rows).await
+        }
         Action::Create { plan, .. } | Action::Insert { plan, .. } | Action::Push { plan, .. } => {
             out.table(&["step", "what"], plan_rows(plan)).await
         }

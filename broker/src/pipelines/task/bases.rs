@@ -52,7 +52,7 @@ impl Live<'_> {
 
     pub(super) fn save(&self) -> Bytes {
         let lanes = self.lanes.iter().map(|(target, lane)| (*target, lane.next()));
-        let mut out = state::encode(lanes, self.next_offset);
+        let mut out = state::encode(self.generation, lanes, self.next_offset);
         match &self.machine {
             Machine::Source(stage) => stage.save(&mut out),
             Machine::Merge(stage) => stage.save(&mut out),

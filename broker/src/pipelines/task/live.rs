@@ -13,7 +13,7 @@ use crate::partition::State;
 use crate::peers::Mark;
 use crate::pipelines::board::Standing;
 use crate::pipelines::budget;
-use crate::pipelines::entry::{Control, Stage};
+use crate::pipelines::entry::{Control, Stage, Switch};
 use crate::pipelines::lane::Lane;
 use crate::pipelines::log::{self, Entry};
 
@@ -35,6 +35,14 @@ impl Live<'_> {
         let changed = Arc::new(Notify::new());
         let _watch = partition.watch(&changed);
         self.show();
+        // Where the next generation begins is an entry, too: behind everything that this one has to apply.
+        let generation = self.task.pipeline.generation();
+        if generation > self.generation {
+            let switch = Switch { pipeline: self.task.pipeline.number, generation };
+            if let Err(ended) = self.task.commit(&Control::Switch(switch)).await {
+                return ended;
+            }
+        }
         let mut turn = Instant::now();
         loop {
             if self.is_lost(epoch) {
@@ -58,6 +66,10 @@ impl Live<'_> {
                 }
                 if let Err(reason) = self.apply(entry) {
                     return Ended::Stopped(reason);
+                }
+                if let Some(generation) = self.switches {
+                    self.generation = generation;
+                    return self.save_base().await.err().unwrap_or(Ended::Switched);
                 }
                 if turn.elapsed() > TURN {
                     tokio::task::yield_now().await;
@@ -167,6 +179,12 @@ impl Live<'_> {
     }
 
     pub(super) fn control(&mut self, control: &Control, out: &mut Vec<Emission>) {
+        if let Control::Switch(Switch { pipeline, generation }) = *control
+            && pipeline == self.task.pipeline.number
+            && generation > self.generation
+        {
+            self.switches = Some(generation);
+        }
         let Machine::Source(stage) = &mut self.machine else { return };
         match control {
             Control::Tick(tick) => {

@@ -21,7 +21,7 @@ use super::board::{Board, Name};
 use super::budget::Budget;
 use super::entry::{Begin, Control, Stage};
 use super::lane::Lane;
-use super::log;
+use super::{log, state};
 use crate::clock::now_ms;
 use crate::metadata::Topics;
 use crate::partition::{Partition, State};
@@ -35,6 +35,8 @@ pub(super) struct Pipeline {
     pub(super) number: u64,
     pub(super) name: String,
     pub(super) plan: Arc<Plan>,
+    /// Of the generations before it.
+    pub(super) before: Vec<Option<Arc<Plan>>>,
     pub(super) topics: Topics,
     /// Partitions of the source.
     pub(super) sources: i32,
@@ -45,6 +47,21 @@ pub(super) struct Pipeline {
     pub(super) created_ms: i64,
     /// Nothing is applied, but the log is held.
     pub(super) paused: bool,
+}
+
+impl Pipeline {
+    pub(super) fn generation(&self) -> u32 {
+        u32::try_from(self.before.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The plan of a generation; none where this node has not heard of it yet.
+    fn plan_of(&self, generation: u32) -> Result<Option<Arc<Plan>>, String> {
+        let at = usize::try_from(generation).unwrap_or(usize::MAX);
+        match self.before.get(at) {
+            Some(plan) => Ok(Some(plan.clone().ok_or("what it was before it was replaced means nothing any more")?)),
+            None => Ok((at == self.before.len()).then(|| self.plan.clone())),
+        }
+    }
 }
 
 /// One stage on one partition.
@@ -67,6 +84,10 @@ enum Machine {
 struct Live<'a> {
     task: &'a Task,
     machine: Machine,
+    /// Whose plan the machine has.
+    generation: u32,
+    /// It has come to where the next one begins.
+    switches: Option<u32>,
     lanes: BTreeMap<Target, Lane>,
     senders: Vec<JoinHandle<()>>,
     /// The next entry.
@@ -96,6 +117,8 @@ enum Ended {
     Lost,
     /// Going on would be wrong.
     Stopped(String),
+    /// From here on it is the next generation.
+    Switched,
 }
 
 impl Task {
@@ -124,6 +147,7 @@ impl Task {
                 Err(ended) => ended,
             };
             match ended {
+                Ended::Switched => {}
                 Ended::Lost => {
                     self.board.forget(self.name());
                     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -155,9 +179,14 @@ impl Task {
         }
     }
 
-    fn machine(&self, wall_ms: i64) -> Result<Machine, String> {
+    fn machine(&self, generation: u32, wall_ms: i64) -> Result<Machine, Ended> {
         let pipeline = &self.pipeline;
-        let (plan, partition) = (pipeline.plan.clone(), self.partition.index());
+        let plan = pipeline.plan_of(generation).map_err(Ended::Stopped)?.ok_or(Ended::Lost)?;
+        self.machine_of(plan, wall_ms).map_err(Ended::Stopped)
+    }
+
+    fn machine_of(&self, plan: Arc<Plan>, wall_ms: i64) -> Result<Machine, String> {
+        let (pipeline, partition) = (&self.pipeline, self.partition.index());
         Ok(match self.stage {
             Stage::Source => {
                 let flush_rows = self.server.config().leat_pipeline_flush_rows;
@@ -170,9 +199,15 @@ impl Task {
     /// The state as the log gives it.
     async fn load(&self) -> Result<Live<'_>, Ended> {
         let past = log::past(&self.partition, self.pipeline.number, self.stage).map_err(Ended::Stopped)?;
+        let generation = match &past.base {
+            Some((_, saved)) => state::decode(saved).map_or(0, |(head, _)| head.generation),
+            None => 0,
+        };
         let mut live = Live {
             task: self,
-            machine: self.machine(self.pipeline.created_ms).map_err(Ended::Stopped)?,
+            machine: self.machine(generation, self.pipeline.created_ms)?,
+            generation,
+            switches: None,
             lanes: BTreeMap::new(),
             senders: Vec::new(),
             next: 1,
@@ -203,7 +238,7 @@ impl Task {
             if let Some(begin) = begin {
                 live.from_offset = begin.offset;
                 live.next_offset = begin.offset;
-                live.machine = self.machine(begin.wall_ms).map_err(Ended::Stopped)?;
+                live.machine = self.machine(generation, begin.wall_ms)?;
             }
             if let Some(reader) = self.partition.reader() {
                 live.next = log::index_of(&reader, live.from_offset).map_err(Ended::Stopped)?;
