@@ -1,12 +1,13 @@
 //! A `SELECT` that groups: keys, window, aggregates, and what of them is the result's key and value.
 
+use super::ResultColumn;
 use super::aggregate::GroupNames;
 use super::catalog::{Definition, Dialect, SourceKind};
+use super::fields::Fields;
 use super::query::{Item, What};
 use super::scope::{Scope, Typed};
 use super::session::Session;
 use super::typer::{RowNames, condition, place, typed};
-use super::{ResultColumn, ResultPlace};
 use crate::expr::Expr;
 use crate::plan::{Aggregate, Body, Emit, Field, Format, Window};
 use crate::sql::{Error, Query};
@@ -65,9 +66,7 @@ pub(super) fn body(
         keys: keys.iter().map(|field| Typed::new(field.expr.clone(), field.of.clone())).collect(),
         calls: Vec::new(),
     };
-    let mut key = key_fields(&keys, &names, session);
-    let (mut value, mut columns) = (Vec::new(), Vec::new());
-    let mut in_key = vec![false; key.len()];
+    let mut fields = Fields::new(key_fields(&keys, &names, session));
     for item in items {
         let of = match &item.what {
             What::Expr(expr) => typed(expr, &mut names)?,
@@ -83,22 +82,9 @@ pub(super) fn body(
             },
         };
         let renamed_window = definition.dialect == Dialect::Ksql && is_window(&of.expr, &names);
-        let found = key.iter().position(|field| field.expr == of.expr).filter(|at| !in_key[*at]);
-        let place = match found {
-            Some(at) => {
-                in_key[at] = true;
-                if !renamed_window {
-                    key[at].name.clone_from(&item.name);
-                }
-                ResultPlace::Key(at)
-            }
-            None => {
-                value.push(Field { name: item.name.clone(), of: of.of.clone(), expr: of.expr });
-                ResultPlace::Value(value.len() - 1)
-            }
-        };
-        columns.push(ResultColumn { name: item.name.clone(), of: of.of, place });
+        fields.add(&item.name, of, !renamed_window);
     }
+    let Fields { key, value, columns, .. } = fields;
     let having = query.select.having.as_ref().map(|having| condition(having, &mut names)).transpose()?;
     let emit = emit(query, definition.dialect, windowed, grace_ms, notices)?;
     let calls = names.calls;

@@ -8,6 +8,7 @@ mod call;
 mod catalog;
 mod coerce;
 mod compatible;
+mod fields;
 mod grouped;
 mod insert;
 mod over;

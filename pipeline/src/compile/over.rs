@@ -3,12 +3,12 @@
 use super::aggregate::{aggregate_call, is_aggregate};
 use super::call::{arguments, whole};
 use super::catalog::Definition;
+use super::fields::Fields;
 use super::insert::constant;
 use super::query::{Item, Projected, What, key_format_of};
 use super::scope::{Scope, Typed};
 use super::session::Session;
 use super::typer::{Names, RowNames, condition, place, typed};
-use super::{ResultColumn, ResultPlace};
 use crate::expr::Expr;
 use crate::plan::{Body, Call, Emit, Field, Frame, FrameBound, Function, Lag, Over};
 use crate::sql::{Error, Query};
@@ -82,25 +82,12 @@ pub(super) fn body(
         Some(Slot::Lag(lag)) => after + lag,
     };
     let named = |(at, field): (usize, &Field)| Field { expr: Expr::Column(at), ..field.clone() };
-    let mut key: Vec<Field> = keys.iter().enumerate().map(named).collect();
-    let mut in_key = vec![false; key.len()];
-    let (mut value, mut columns) = (Vec::new(), Vec::new());
-    for (name, Typed { mut expr, of }) in values {
-        expr.map_columns(&to);
-        let found = key.iter().position(|field| field.expr == expr).filter(|at| !in_key[*at]);
-        let place = match found {
-            Some(at) => {
-                in_key[at] = true;
-                key[at].name.clone_from(&name);
-                ResultPlace::Key(at)
-            }
-            None => {
-                value.push(Field { name: name.clone(), of: of.clone(), expr });
-                ResultPlace::Value(value.len() - 1)
-            }
-        };
-        columns.push(ResultColumn { name, of, place });
+    let mut fields = Fields::new(keys.iter().enumerate().map(named).collect());
+    for (name, mut of) in values {
+        of.expr.map_columns(&to);
+        fields.add(&name, of, true);
     }
+    let Fields { key, value, columns, .. } = fields;
     let qualify = qualify.map(|mut expr| {
         expr.map_columns(&to);
         expr

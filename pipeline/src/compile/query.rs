@@ -1,10 +1,11 @@
 //! A `SELECT` over a stream as a plan.
 
+use super::ResultColumn;
 use super::catalog::{Bound, Catalog, Definition, DefinitionColumn, Dialect, SourceKind};
+use super::fields::Fields;
 use super::scope::{Scope, Typed, prune};
 use super::session::Session;
 use super::typer::{RowNames, condition, place, typed};
-use super::{ResultColumn, ResultPlace};
 use crate::expr::Expr;
 use crate::plan::{Body, Field, Format, From as Place, Output, Plan, Source, Start};
 use crate::sql::{Error, Name, Query};
@@ -264,28 +265,16 @@ fn project(
             key.push(Field { name: column.name.clone(), of: column.of.clone(), expr: Expr::Column(at) });
         }
     }
-    let mut in_key = vec![false; key.len()];
-    let (mut value, mut columns): (Vec<Field>, _) = (Vec::new(), Vec::new());
+    let mut fields = Fields::new(key);
     for item in items {
         let of = match &item.what {
             What::Expr(expr) => typed(expr, &mut names)?,
             What::Column(_, of) => of.clone(),
         };
-        // A key column stays in the key, once; AS_VALUE(column) is its copy.
-        let found = key.iter().position(|field| field.expr == of.expr).filter(|at| !in_key[*at]);
-        let place = match found {
-            Some(at) => {
-                in_key[at] = true;
-                key[at].name.clone_from(&item.name);
-                ResultPlace::Key(at)
-            }
-            None => {
-                value.push(Field { name: item.name.clone(), of: of.of.clone(), expr: of.expr });
-                ResultPlace::Value(value.len() - 1)
-            }
-        };
-        columns.push(ResultColumn { name: item.name.clone(), of: of.of, place });
+        // AS_VALUE(column) is a copy of a key column.
+        fields.add(&item.name, of, true);
     }
+    let Fields { key, value, columns, .. } = fields;
     let key_format = if keeps { definition.key_format } else { key_format_of(definition, &key) };
     Ok((Body::Project { key, value }, columns, key_format))
 }

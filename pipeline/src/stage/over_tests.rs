@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::tests::{DISORDER, Pipeline, Row, field, plan_with, rows};
+use super::tests::{DISORDER, Pipeline, Row, field, interrupted, plan_with, rows};
 use super::{Due, Emission, Merged, Target};
 use crate::codec::put_value;
 use crate::expr::Expr;
@@ -176,17 +176,7 @@ proptest! {
         let frame = frames(0, range).remove(1);
         let plan = over(vec![frame], None, 3);
         let run = |restarts: &BTreeSet<usize>| {
-            let mut pipeline = Pipeline::new(plan.clone(), 3, 2);
-            for (at, row) in rows.iter().enumerate() {
-                if restarts.contains(&at) {
-                    pipeline.restart();
-                }
-                pipeline.row(*row);
-                if at % 7 == 0 {
-                    pipeline.tick(at % 3, 400);
-                }
-            }
-            pipeline.advance_all(1_000_000);
+            let pipeline = interrupted(&plan, &rows, restarts);
             prop_assert!(pipeline.merges.iter().all(|merge| merge.bytes() == 0), "all is let go");
             Ok((pipeline.output, pipeline.late))
         };

@@ -223,6 +223,22 @@ impl Pipeline {
     }
 }
 
+/// A pipeline that was given rows, ticks among them, and an end, with restarts before some of the rows.
+pub(super) fn interrupted(plan: &Arc<Plan>, rows: &[Row], restarts: &BTreeSet<usize>) -> Pipeline {
+    let mut pipeline = Pipeline::new(plan.clone(), 3, 2);
+    for (at, row) in rows.iter().enumerate() {
+        if restarts.contains(&at) {
+            pipeline.restart();
+        }
+        pipeline.row(*row);
+        if at % 7 == 0 {
+            pipeline.tick(at % 3, 400);
+        }
+    }
+    pipeline.advance_all(1_000_000);
+    pipeline
+}
+
 fn name(emission: &Emission) -> Name {
     let key: Json = serde_json::from_slice(emission.key.as_deref().unwrap()).unwrap();
     (key["k"].as_str().unwrap().to_owned(), key["start"].as_i64().unwrap(), key["end"].as_i64().unwrap())
@@ -374,17 +390,7 @@ proptest! {
         };
         let plan = plan(window, 3, emit);
         let run = |restarts: &BTreeSet<usize>| {
-            let mut pipeline = Pipeline::new(plan.clone(), 3, 2);
-            for (at, row) in rows.iter().enumerate() {
-                if restarts.contains(&at) {
-                    pipeline.restart();
-                }
-                pipeline.row(*row);
-                if at % 7 == 0 {
-                    pipeline.tick(at % 3, 400);
-                }
-            }
-            pipeline.advance_all(1_000_000);
+            let pipeline = interrupted(&plan, &rows, restarts);
             (pipeline.output, pipeline.late)
         };
         prop_assert_eq!(run(&BTreeSet::new()), run(&restarts));
