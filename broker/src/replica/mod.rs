@@ -9,6 +9,8 @@
 //! It knows nothing of sockets, files, clocks or threads, and nothing above it knows how many voters there are. A batch
 //! is numbered and proposed in one step, only while raft leads; proposals never travel between nodes.
 
+#[cfg(test)]
+mod alone_tests;
 mod apply;
 mod check;
 #[cfg(test)]
@@ -251,9 +253,13 @@ impl<T> Replica<T> {
         if self.decides_alone() { self.node.raft.id } else { self.node.raft.leader_id }
     }
 
-    /// Whether the leader knows where the committed log ends.
+    /// Whether the leader knows where the committed log ends. An only voter does from the start, unless others have left after
+    /// whose leaving there are records: those are committed again with an entry of its own.
     pub(crate) fn is_settled(&self) -> bool {
-        self.settled || self.decides_alone()
+        let log = &self.node.raft.raft_log;
+        let is_own = |index| self.is_leader() && log.term(index).is_ok_and(|term| term == self.node.raft.term);
+        let inherited = || log.committed == log.last_index() || is_own(log.committed + 1);
+        self.settled || self.decides_alone() && inherited()
     }
 
     /// Voters that follow closely and this one, while it leads.
