@@ -43,7 +43,7 @@ pub(crate) struct Board {
     standings: Mutex<BTreeMap<Name, Standing>>,
     /// The first offset that each pipeline needs of a partition.
     needed: Mutex<HashMap<GroupId, BTreeMap<Name, i64>>>,
-    /// By topic, the pipelines that take the time of its records for that of their rows.
+    /// By topic, the pipelines that wait for its time, and take that of its records for that of their rows.
     readers: Mutex<HashMap<Uuid, Vec<u64>>>,
 }
 
@@ -88,7 +88,7 @@ impl Board {
         *self.readers.lock() = readers;
     }
 
-    /// The pipelines that take the time of a topic's records for that of their rows.
+    /// The pipelines that wait for a topic's time, and take that of its records for that of their rows.
     pub(crate) fn readers(&self, topic: Uuid) -> Vec<u64> {
         self.readers.lock().get(&topic).cloned().unwrap_or_default()
     }

@@ -95,6 +95,7 @@ impl Tasks {
         for known in catalog.pipelines() {
             if let (Some(topics), Some(plan)) = (known.statement.topics, &known.plan)
                 && plan.source.event_time.is_none()
+                && plan.body.is_shuffled()
             {
                 readers.entry(topics.source).or_default().push(known.statement.number);
             }

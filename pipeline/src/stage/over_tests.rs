@@ -206,6 +206,37 @@ fn a_row_waits_for_its_watermark_and_no_longer() {
 }
 
 #[test]
+fn a_damaged_state_is_refused_or_taken_and_never_a_panic() {
+    let plan = over(frames(2, 30), Some(2), 5);
+    let mut pipeline = Pipeline::new(plan.clone(), 2, 1);
+    for at in 0..40 {
+        pipeline.row(((at % 2) as usize, (at % 3) as u8, at, at * 4));
+    }
+    let mut saved = Vec::new();
+    pipeline.merges[0].save(&mut saved);
+    let restore = |bytes: &[u8]| {
+        let mut fresh = Pipeline::new(plan.clone(), 2, 1);
+        let is_taken = fresh.merges[0].restore(bytes).is_ok();
+        let (mut progress, mut results) = (Vec::new(), Vec::new());
+        fresh.sources.iter_mut().for_each(|source| source.advance(1_000_000, &mut progress));
+        // It may still be refused where its rows are used.
+        let given = progress.iter().map(|told| fresh.merges[0].record(None, told.value.as_deref(), &mut results));
+        (is_taken, given.filter(Result::is_ok).count() == 2)
+    };
+    assert_eq!(restore(&saved), (true, true));
+    for len in 0..saved.len() {
+        assert!(!restore(&saved[..len]).0, "{len} bytes of {}", saved.len());
+    }
+    for at in 0..saved.len() {
+        for flip in [1, 0x80, 0xff] {
+            let mut damaged = saved.clone();
+            damaged[at] ^= flip;
+            restore(&damaged);
+        }
+    }
+}
+
+#[test]
 fn a_long_frame_keeps_its_rows_and_one_by_rows_its_number() {
     let rows = |frame: usize| {
         let mut pipeline = Pipeline::new(over(vec![frames(3, 1_000).remove(frame)], None, 0), 1, 1);

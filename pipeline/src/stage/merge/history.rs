@@ -18,6 +18,9 @@ use crate::stage::cell::{Argument, Cell, Row};
 use crate::time::NEVER;
 use crate::value::Value;
 
+/// No key has so many rows.
+const NUMBER_MAX: i64 = i64::MAX / 2;
+
 /// A key's rows that went out.
 #[derive(Debug)]
 pub(super) struct History {
@@ -206,6 +209,9 @@ impl History {
     pub(super) fn decode(over: &Over, reader: &mut Reader<'_>) -> Result<History, Corrupt> {
         let mut history = History::new(over);
         (history.first, history.latest) = (reader.int()?, reader.int()?);
+        if !(0..=NUMBER_MAX).contains(&history.first) {
+            return Err(Corrupt("the number of a row"));
+        }
         let count = over.frames.iter().map(|frame| frame.calls.len()).sum::<usize>() + over.lags.len();
         for _ in 0..reader.len()? {
             let time = reader.int()?;
