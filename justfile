@@ -13,8 +13,12 @@ test *ARGS:
     cargo test --workspace {{ARGS}}
 
 # The seeded model tests with many more cases than `test` runs
-sim CASES="20000":
+model CASES="20000":
     PROPTEST_CASES={{CASES}} cargo test --release --workspace model
+
+# A simulated cluster: `just sim 42` shows what happens with seed 42, `just sim --for 10m` hunts (docs/testing.md)
+sim *ARGS:
+    tests/sim {{ARGS}}
 
 # One fuzz target for a while (needs a nightly toolchain and cargo-fuzz)
 fuzz TARGET SECONDS="60":

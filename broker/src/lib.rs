@@ -59,6 +59,8 @@ mod replica;
 mod retention;
 mod server;
 mod shard;
+#[cfg(test)]
+mod sim;
 
 pub use broker::Broker;
 pub use config::Config;

@@ -26,8 +26,6 @@ mod propose;
 mod quiet;
 mod recover;
 mod seed;
-#[cfg(test)]
-mod sim;
 mod standing;
 mod steer;
 mod store;

@@ -220,6 +220,21 @@ impl State {
         }
         self.nodes = nodes;
         self.names = durable;
+        self.remove_empty(&self.root)?;
+        Ok(())
+    }
+
+    /// A folder is known by what is in it: one of which no name is on stable storage is gone.
+    fn remove_empty(&self, folder: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                self.remove_empty(&path)?;
+                if !self.names.keys().any(|name| name.starts_with(&path)) {
+                    fs::remove_dir(&path)?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -294,7 +309,7 @@ impl Fs for FaultFs {
         self.may_change()?;
         let mut state = self.state.lock();
         fs::rename(from, to)?;
-        if from.extension().is_none() && to.is_dir() {
+        if to.is_dir() {
             // A folder: every name below it moves.
             let below: Vec<_> =
                 state.names.iter().filter(|(p, _)| p.starts_with(from)).map(|(p, n)| (p.clone(), *n)).collect();

@@ -2,7 +2,7 @@
 
 use raft::eraftpb::ConfState;
 
-use super::super::members;
+use crate::replica::members;
 
 #[derive(Debug)]
 pub(super) struct Placement {

@@ -6,8 +6,8 @@ use bytes::BytesMut;
 use leat_protocol::ErrorCode;
 use leat_protocol::records::{BatchHeader, Builder, Compression};
 
-use super::super::Answer;
-use super::random::Random;
+use super::random::{Random, mixed};
+use crate::replica::Answer;
 
 /// Batches that a producer has in flight at most.
 const IN_FLIGHT_MAX: usize = 4;
@@ -42,11 +42,14 @@ pub(super) struct Producer {
     /// The node that it believes to lead.
     pub(super) leader: usize,
     pub(super) repeats: u64,
+    /// Records have one of so many keys; 0 for none.
+    keys: usize,
 }
 
 impl Producer {
-    pub(super) fn new(number: usize, batches: u32) -> Self {
+    pub(super) fn new(number: usize, batches: u32, keys: usize) -> Self {
         Self {
+            keys,
             number,
             id: 1000 + number as i64,
             next_sequence: 0,
@@ -72,17 +75,17 @@ impl Producer {
         let late = |batch: &InFlight| batch.sent.is_none_or(|sent| now.saturating_sub(sent) > PATIENCE);
         let Some(first) = self.in_flight.iter().position(late) else { return Vec::new() };
         if self.in_flight[first].sent.is_some() {
-            self.leader = random.below(8);
+            self.leader = random.below(840);
         }
         // All behind the first one too, so that the order is kept whatever became of it.
-        let (number, id) = (self.number, self.id);
+        let (number, id, keys) = (self.number, self.id, self.keys);
         let mut sends = Vec::new();
         for batch in self.in_flight.iter_mut().skip(first) {
             self.repeats += u64::from(batch.attempt > 0);
             batch.attempt += 1;
             batch.sent = Some(now);
             let token = Token { producer: number, sequence: batch.sequence, attempt: batch.attempt };
-            let (bytes, header) = encode(id, batch, i64::from(now));
+            let (bytes, header) = encode(id, batch, i64::from(now), keys);
             sends.push((token, bytes, header));
         }
         sends
@@ -106,7 +109,7 @@ impl Producer {
             Answer::NotLeader | Answer::Refused(ErrorCode::NOT_ENOUGH_REPLICAS, _)
                 if self.in_flight[at].attempt == token.attempt =>
             {
-                self.leader = random.below(8);
+                self.leader = random.below(840);
                 self.in_flight.iter_mut().for_each(|batch| batch.sent = None);
                 Ok(None)
             }
@@ -125,16 +128,19 @@ impl Producer {
 
     /// The node that it sent to is gone; it will notice.
     pub(super) fn disconnected(&mut self, random: &mut Random) {
-        self.leader = random.below(8);
+        self.leader = random.below(840);
         self.in_flight.iter_mut().for_each(|batch| batch.sent = None);
     }
 }
 
-fn encode(id: i64, batch: &InFlight, timestamp: i64) -> (BytesMut, BatchHeader) {
+fn encode(id: i64, batch: &InFlight, timestamp: i64, keys: usize) -> (BytesMut, BatchHeader) {
     let mut builder = Builder::new(Compression::None, None);
     for record in 0..batch.records {
-        let value = format!("{id}:{}", batch.sequence + record);
-        builder.push(timestamp, None, Some(value.as_bytes()), &[]);
+        let sequence = batch.sequence + record;
+        let (key, value) = (format!("k{}", mixed(sequence as u64) as usize % keys.max(1)), format!("{id}:{sequence}"));
+        // Now and then a key is deleted.
+        let value = (keys == 0 || sequence % 7 != 0).then_some(value.as_bytes());
+        builder.push(timestamp, (keys > 0).then_some(key.as_bytes()), value, &[]);
     }
     builder.set_producer(id, 0, batch.sequence);
     let bytes = builder.finish().expect("a batch");

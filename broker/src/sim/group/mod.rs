@@ -1,52 +1,22 @@
-//! Replicas in a world made of one seed: its network loses, repeats and reorders, its disks lose what was not synced, its
-//! clocks run apart. The same seed gives the same trace.
+//! The replicas of one group in a world made of one seed: its network loses, repeats and reorders, its disks lose what was not
+//! synced, its clocks run apart.
 //!
 //! ```text
 //!   world     chooses what happens next, carries out effects
-//!   disk      one replica's log: queued, written, synced; what a power cut leaves: `model` in memory, `stored` in files
 //!   network   messages under way
-//!   client    idempotent producers that repeat until they are answered
 //!   placement who should hold the log, as the metadata would say
-//!   ledger    what has been promised, and whether it is kept
 //! ```
 //!
 //! `LEAT_SIM_SEEDS=5000` runs more seeds than a check does; `LEAT_SIM_SEED=42` runs one and says what it does.
 
-mod client;
-mod disk;
-mod ledger;
-mod model;
 mod network;
 mod placement;
-mod random;
-mod stored;
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use self::world::{Options, Summary, run};
-
-/// A bug made on purpose, to see that it is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Plant {
-    /// The disk says synced when it has only written.
-    SyncLies,
-    /// Term and vote are never stored.
-    BallotForgotten,
-    /// A cut of the log is left out, so that what follows lands behind it.
-    CutForgotten,
-    /// Batches lose their producer on the way in, so that repeats are appended.
-    RepeatAppended,
-    /// What a killed process left in the page cache counts as persisted without a sync.
-    OpenedUnsynced,
-    /// A wiped disk comes back under its old replica id.
-    IdReused,
-    /// The disk says written when it has only been asked to write.
-    WriteLies,
-}
+use super::{Plant, find, number};
 
 fn seeds(count: u64) -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     match number("LEAT_SIM_SEED") {
         Some(seed) => vec![seed],
         None => (0..number("LEAT_SIM_SEEDS").unwrap_or(count)).collect(),
@@ -162,21 +132,9 @@ fn the_same_seed_gives_the_same_trace() {
     assert_ne!(run(7, Options::default()).map(|summary| summary.trace), other);
 }
 
-/// What is said of a planted bug by the first seed that finds it.
-fn find(options: Options) -> Option<String> {
-    (0..300).find_map(|seed| match catch_unwind(AssertUnwindSafe(|| run(seed, options))) {
-        Ok(Ok(_)) => None,
-        Ok(Err(broken)) => Some(broken),
-        // raft panics on what can't be, which is a find as well.
-        Err(_) => Some("a panic".to_owned()),
-    })
-}
-
 #[test]
 fn planted_bugs_are_found() {
     let bug = |plant, voters, stored| Options { plant: Some(plant), voters, stored, ..Options::default() };
-    let quiet = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
     let found: Vec<_> = [
         bug(Plant::SyncLies, 3, false),
         bug(Plant::SyncLies, 1, false),
@@ -187,9 +145,8 @@ fn planted_bugs_are_found() {
         Options { spares: 2, steps: 12_000, ..bug(Plant::IdReused, 3, false) },
         Options { relaxed: true, ..bug(Plant::WriteLies, 3, false) },
     ]
-    .map(|options| (options, find(options)))
+    .map(|options| (options, find(0..300, |seed| run(seed, options).map(drop))))
     .into();
-    std::panic::set_hook(quiet);
     for (options, found) in &found {
         eprintln!("{:?}: {found:?}", options.plant);
     }

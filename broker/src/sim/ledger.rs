@@ -67,6 +67,9 @@ impl Ledger {
                 return Err(format!("entry {index} begins at {}, not at {next_offset}", header.base_offset));
             }
             next_offset = header.next_offset();
+            if !header.has_producer() {
+                continue;
+            }
             let next = next_sequence.entry(header.producer_id).or_default();
             if header.base_sequence != *next {
                 let (id, sequence) = (header.producer_id, header.base_sequence);
@@ -90,8 +93,18 @@ impl Ledger {
         self.read.last_key_value().is_none_or(|(last, _)| self.committed.contains_key(last))
     }
 
-    /// Whether a log holds all that is committed.
-    pub(super) fn is_in(&self, log: &[Bytes]) -> bool {
-        self.committed.iter().all(|(index, batch)| log.get(*index as usize - 1) == Some(batch))
+    /// Whether a log whose entries begin with `first_index` holds all that is committed from there on.
+    pub(super) fn is_in(&self, first_index: u64, log: &[Bytes]) -> bool {
+        let mut entries = self.committed.range(first_index..);
+        entries.all(|(index, batch)| log.get((*index - first_index) as usize) == Some(batch))
+    }
+
+    /// Committed batches that have an offset from `from` on, up to `until`.
+    pub(super) fn between(&self, from: i64, until: i64) -> impl Iterator<Item = &Bytes> {
+        let offsets = |batch: &Bytes| {
+            BatchHeader::parse(batch).map_or((0, 0), |header| (header.base_offset, header.next_offset()))
+        };
+        let batches = self.committed.values().skip_while(move |batch| offsets(batch).1 <= from);
+        batches.take_while(move |batch| offsets(batch).1 <= until)
     }
 }

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::super::{Acks, Applied, Effects, Event, Replica, Settings, Wanted};
-use super::Plant;
-use super::client::{Producer, Token};
-use super::disk::{Disk, readable};
-use super::ledger::Ledger;
-use super::model::ModelDisk;
+use super::super::Plant;
+use super::super::client::{Producer, Token};
+use super::super::disk::{self, Disk, Opening, readable};
+use super::super::ledger::Ledger;
+use super::super::random::Random;
 use super::network::Network;
 use super::placement::Placement;
-use super::random::Random;
-use super::stored::StoredDisk;
+use crate::replica::{Acks, Applied, Effects, Event, Replica, Settings, Wanted};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options {
@@ -141,7 +139,7 @@ impl World {
             id,
             hosts: id <= options.voters,
             replica: None,
-            disk: disk(options, seed.wrapping_mul(31).wrapping_add(id)),
+            disk: disk::make(options.stored, seed.wrapping_mul(31).wrapping_add(id), options.plant),
             up_at: 0,
             starts: 0,
             seen: BTreeMap::new(),
@@ -154,7 +152,7 @@ impl World {
             random: Random::new(seed),
             nodes: (1..=options.voters + options.spares).map(node).collect(),
             network: Network::default(),
-            producers: (0..options.producers).map(|number| Producer::new(number, options.batches)).collect(),
+            producers: (0..options.producers).map(|number| Producer::new(number, options.batches, 0)).collect(),
             ledger: Ledger::default(),
             placement: Placement::new(options.voters, options.spares),
             summary: Summary::default(),
@@ -208,8 +206,13 @@ impl World {
             insync_min: 1,
         };
         let node = &mut self.nodes[at];
-        let mut start = node.disk.open(node.id, &self.placement.founders)?;
-        start.decided = self.placement.decided;
+        let opening = Opening {
+            replica_id: node.id,
+            founders: self.placement.founders.clone(),
+            decided: self.placement.decided,
+            machine: false,
+        };
+        let start = node.disk.open(&opening)?;
         node.applied = start.applied;
         let replica = Replica::open(start, settings).map_err(|error| format!("node {}: {error}", node.id))?;
         node.replica = Some(replica);
@@ -319,7 +322,7 @@ impl World {
         for id in self.placement.complete(decided) {
             let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else { continue };
             (node.hosts, node.replica) = (false, None);
-            node.disk = disk(self.options, self.random.next());
+            node.disk = disk::make(self.options.stored, self.random.next(), self.options.plant);
         }
         Ok(())
     }
@@ -461,7 +464,7 @@ impl World {
                 .nodes
                 .iter()
                 .filter(|node| node.hosts)
-                .all(|node| node.disk.is_idle() && self.ledger.is_in(&node.disk.read(1, node.disk.next_index())))
+                .all(|node| node.disk.is_idle() && self.ledger.is_in(1, &node.disk.read(1, node.disk.next_index())))
     }
 
     fn finish(mut self) -> Result<Summary, String> {
@@ -480,12 +483,5 @@ impl World {
         self.summary.repeats = self.producers.iter().map(|producer| producer.repeats).sum();
         self.summary.trace = self.trace.finish();
         Ok(self.summary)
-    }
-}
-
-fn disk(options: Options, seed: u64) -> Box<dyn Disk> {
-    match options.stored {
-        true => Box::new(StoredDisk::new(seed, options.plant)),
-        false => Box::new(ModelDisk::new(options.plant)),
     }
 }

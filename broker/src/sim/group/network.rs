@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use raft::eraftpb::Message;
 
-use super::random::Random;
+use super::super::random::Random;
 
 /// More than this many are under way only for a moment; the oldest are lost then.
 const UNDER_WAY_MAX: usize = 500;
