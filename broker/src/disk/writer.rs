@@ -41,6 +41,8 @@ enum Order {
         slot: Slot,
         group: GroupId,
         offset: i64,
+        /// Where the checkpoint ends.
+        applied: u64,
     },
     Deleted {
         slot: Slot,
@@ -148,9 +150,9 @@ impl Loop {
                     return true;
                 }
                 // The slot may be another log's by now.
-                Order::Trim { slot, group, offset } => {
+                Order::Trim { slot, group, offset, applied } => {
                     if self.slot(slot).is_some_and(|kept| kept.group() == group) {
-                        self.trim(slot, offset);
+                        self.trim(slot, offset, applied);
                     }
                 }
                 Order::Deleted { slot } => (self.report)(Done::Deleted { slot }),
@@ -187,9 +189,9 @@ impl Loop {
             Job::Write { slot, write, now_ms, .. } => self.write(slot, write, now_ms),
             Job::Trim { slot, offset, checkpoint } => {
                 let Some(group) = self.slot(slot).map(|kept| kept.group()) else { return };
-                let own = self.own.clone();
+                let (own, applied) = (self.own.clone(), checkpoint.applied);
                 // The thread may be ending: then the next start does it.
-                self.checkpoint(slot, checkpoint, move || drop(own.send(Order::Trim { slot, group, offset })));
+                self.checkpoint(slot, checkpoint, move || drop(own.send(Order::Trim { slot, group, offset, applied })));
             }
             Job::Membership { slot, index, members } => {
                 if let Some(log) = self.slot(slot).and_then(Kept::log) {
@@ -327,8 +329,8 @@ impl Loop {
         });
     }
 
-    fn trim(&mut self, slot: Slot, offset: i64) {
-        self.begin_elsewhere(slot, |log| log.trim_to(offset));
+    fn trim(&mut self, slot: Slot, offset: i64, applied: u64) {
+        self.begin_elsewhere(slot, |log| log.trim_applied(offset, applied));
     }
 
     /// Compaction hears no more where the log can't be used.

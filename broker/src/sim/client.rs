@@ -44,12 +44,15 @@ pub(super) struct Producer {
     pub(super) repeats: u64,
     /// Records have one of so many keys; 0 for none.
     keys: usize,
+    /// Who leads is guessed below this number, of which the world takes what is left by its number of nodes.
+    guesses: usize,
 }
 
 impl Producer {
-    pub(super) fn new(number: usize, batches: u32, keys: usize) -> Self {
+    pub(super) fn new(number: usize, batches: u32, keys: usize, guesses: usize) -> Self {
         Self {
             keys,
+            guesses,
             number,
             id: 1000 + number as i64,
             next_sequence: 0,
@@ -75,7 +78,7 @@ impl Producer {
         let late = |batch: &InFlight| batch.sent.is_none_or(|sent| now.saturating_sub(sent) > PATIENCE);
         let Some(first) = self.in_flight.iter().position(late) else { return Vec::new() };
         if self.in_flight[first].sent.is_some() {
-            self.leader = random.below(840);
+            self.leader = random.below(self.guesses);
         }
         // All behind the first one too, so that the order is kept whatever became of it.
         let (number, id, keys) = (self.number, self.id, self.keys);
@@ -109,7 +112,7 @@ impl Producer {
             Answer::NotLeader | Answer::Refused(ErrorCode::NOT_ENOUGH_REPLICAS, _)
                 if self.in_flight[at].attempt == token.attempt =>
             {
-                self.leader = random.below(840);
+                self.leader = random.below(self.guesses);
                 self.in_flight.iter_mut().for_each(|batch| batch.sent = None);
                 Ok(None)
             }
@@ -128,7 +131,7 @@ impl Producer {
 
     /// The node that it sent to is gone; it will notice.
     pub(super) fn disconnected(&mut self, random: &mut Random) {
-        self.leader = random.below(840);
+        self.leader = random.below(self.guesses);
         self.in_flight.iter_mut().for_each(|batch| batch.sent = None);
     }
 }

@@ -48,8 +48,6 @@ enum Plant {
     TailCompacted,
     /// A seed is the whole log of whoever gives it, whatever of it is committed.
     TailSeeded,
-    /// A fetched log takes the place of a replica's own whether or not that has more.
-    SeedTakesPlace,
     /// A trim takes the segment in which the new log start lies.
     TrimGoesFar,
     /// A coordinator answers when it has asked for its write.

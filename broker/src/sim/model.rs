@@ -119,7 +119,9 @@ impl ModelDisk {
         }
         self.base.log_start = offset;
         let boundaries = self.boundaries();
-        let past = boundaries.partition_point(|(_, base_offset)| *base_offset <= offset);
+        let applied = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.applied);
+        let goes = |(first, base_offset): &(u64, i64)| *base_offset <= offset && *first <= applied + 1;
+        let past = boundaries.partition_point(goes);
         let past = if self.plant == Some(Plant::TrimGoesFar) { (past + 1).min(boundaries.len()) } else { past };
         let Some(&(first_index, _)) = past.checked_sub(1).and_then(|at| boundaries.get(at)) else { return Ok(()) };
         self.base.cleaned.clear();

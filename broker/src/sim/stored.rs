@@ -110,7 +110,7 @@ impl StoredDisk {
         running.log.sync_indexes().map_err(say)?;
         checkpoint.save(&self.env, &folder).map_err(say)?;
         match self.next_start.take() {
-            Some(offset) => running.log.trim_to(offset).map_err(say),
+            Some(offset) => running.log.trim_applied(offset, checkpoint.applied).map_err(say),
             None => Ok(()),
         }
     }

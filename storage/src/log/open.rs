@@ -74,10 +74,11 @@ impl Log {
         let start = Instant::now();
         let folder: Arc<Path> = folder.into();
         let listing = Listing::read(env, &folder, &identity)?;
+        let applied = hint.checkpoint.as_ref().map_or(u64::MAX, |checkpoint| checkpoint.applied);
         let recovered = Recovery::new(env, &folder, identity, config, hint, listing).run(on_entry)?;
         let mut log = Self::assemble(env, folder, identity, config, recovered);
         log.go_on_behind_damage()?;
-        log.delete_below_start()?;
+        log.delete_below_start(applied)?;
         log.report.took = start.elapsed();
         Ok(log)
     }

@@ -247,6 +247,44 @@ fn trimming_deletes_whole_segments_and_the_rest_still_describes_itself() {
     assert!(matches!(log.trim_to(102), Err(Error::OffsetOutOfRange { .. })));
 }
 
+/// Found by the cluster's simulation: entries without records behind the last applied one went with the records.
+#[test]
+fn entries_that_no_checkpoint_covers_outlive_a_trim() {
+    let (temp, env) = temp();
+    for more in [0, 1] {
+        let folder = temp.path().join(format!("t-{more}"));
+        let mut log = create(&env, &folder);
+        for n in 0..30 {
+            log.append(&[sized(n, 1, NOW, 200)], NOW).unwrap();
+        }
+        let (applied, end) = (log.next_index() - 1, log.end_offset());
+        log.append(&[control(end, 1)], NOW).unwrap();
+        for n in 0..more * 30 {
+            log.append(&[sized(end + n, 1, NOW, 200)], NOW).unwrap();
+        }
+        let checkpoint = Checkpoint {
+            applied,
+            commit: applied,
+            term_at_applied: 1,
+            end_offset_at_applied: end,
+            log_start_offset: end,
+            epochs: log.reader().epochs(),
+            ..Checkpoint::default()
+        };
+        log.sync().unwrap();
+        log.sync_indexes().unwrap();
+        log.trim_applied(end, applied).unwrap();
+        assert_eq!(log.reader().log_start_offset(), end);
+        assert!(log.reader().first_index() > 1 && log.reader().first_index() <= applied + 1);
+        drop(log);
+        let hint = OpenHint { checkpoint: Some(checkpoint), same_boot: true };
+        let (mut log, seen) = open(&env, &folder, hint).unwrap();
+        assert_eq!((seen[0].0, log.reader().log_start_offset()), (applied + 1, end));
+        log.truncate_from(applied + 1).unwrap();
+        assert_eq!((log.next_index(), log.end_offset()), (applied + 1, end));
+    }
+}
+
 #[test]
 fn truncation_takes_entries_away_in_any_segment() {
     let (temp, env) = temp();

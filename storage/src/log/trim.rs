@@ -16,6 +16,13 @@ impl Log {
     ///
     /// At the end offset everything goes: the active segment ends and a new one describes where the log stands.
     pub fn trim_to(&mut self, offset: i64) -> Result<()> {
+        self.trim_applied(offset, u64::MAX)
+    }
+
+    /// As [`Log::trim_to`], but no segment goes that has an entry after `applied`, where the saved checkpoint ends. Such entries take no
+    /// offsets where they are of the control kind, so that they lie below the log start too; but a later leader may cut
+    /// them, and without them and without a checkpoint that covers them the log can't be opened.
+    pub fn trim_applied(&mut self, offset: i64, applied: u64) -> Result<()> {
         self.shared.check_online()?;
         if offset > self.end_offset {
             let (start, end) = (self.shared.log_start(), self.end_offset);
@@ -25,20 +32,23 @@ impl Log {
             return Ok(());
         }
         self.shared.set_log_start(offset);
-        let all_expired = offset == self.end_offset;
+        let all_expired = offset == self.end_offset && self.next_index <= applied.saturating_add(1);
         if all_expired && self.active.as_ref().is_some_and(|active| active.indexer.marks.has_records) {
             let mut change = Change::default();
             self.roll(&mut change)?;
             self.commit(change);
         }
-        self.delete_below_start()
+        self.delete_below_start(applied)
     }
 
-    /// Deletes segments and quarantined files below the log start.
-    pub(super) fn delete_below_start(&mut self) -> Result<()> {
+    /// Deletes segments up to entry `applied`, and quarantined files, below the log start.
+    pub(super) fn delete_below_start(&mut self, applied: u64) -> Result<()> {
         let start = self.shared.log_start();
         let view = self.shared.view.load_full();
-        let gone = view.segments.windows(2).take_while(|pair| pair[1].base_offset <= start).count();
+        let is_applied =
+            |next: &Segment| next.header().is_ok_and(|header| header.first_index <= applied.saturating_add(1));
+        let goes = |pair: &&[Arc<Segment>]| pair[1].base_offset <= start && is_applied(&pair[1]);
+        let gone = view.segments.windows(2).take_while(goes).count();
         let old_gaps: Vec<_> = view.gaps.iter().filter(|gap| gap.until <= start).cloned().collect();
         if gone == 0 && old_gaps.is_empty() {
             return Ok(());

@@ -3,7 +3,6 @@
 use leat_protocol::records::entry::EntryKind;
 use leat_storage::GroupId;
 
-use super::Plant;
 use super::node::{Fetch, Held, Token};
 use super::world::{EVENTS, World, is_keyed, tell};
 use crate::cluster::METADATA_GROUP;
@@ -131,7 +130,7 @@ impl World {
         let Some(fetch) = held.fetching.take_if(|fetch| fetch.arrives <= now).filter(|_| !fails) else { return Ok(()) };
         let Some(replica) = &held.replica else { return Ok(()) };
         let (applied, term) = (fetch.copy.checkpoint().applied, fetch.copy.checkpoint().term_at_applied);
-        if !replica.may_become(applied, term) && self.options.plant != Some(Plant::SeedTakesPlace) {
+        if !replica.may_become(applied, term) {
             return Ok(());
         }
         self.summary.seeds += 1;

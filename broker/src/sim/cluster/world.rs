@@ -143,7 +143,7 @@ impl World {
                 .into_iter()
                 .enumerate()
                 .map(|(number, group)| {
-                    (group, Producer::new(number, options.batches, if is_keyed(group) { 5 } else { 0 }))
+                    (group, Producer::new(number, options.batches, if is_keyed(group) { 5 } else { 0 }, 840))
                 })
                 .collect(),
             committers: (0..3).map(|number| Committer::new(number, options.batches)).collect(),

@@ -152,7 +152,7 @@ impl World {
             random: Random::new(seed),
             nodes: (1..=options.voters + options.spares).map(node).collect(),
             network: Network::default(),
-            producers: (0..options.producers).map(|number| Producer::new(number, options.batches, 0)).collect(),
+            producers: (0..options.producers).map(|number| Producer::new(number, options.batches, 0, 8)).collect(),
             ledger: Ledger::default(),
             placement: Placement::new(options.voters, options.spares),
             summary: Summary::default(),
