@@ -37,6 +37,16 @@ bench-groups *ARGS:
     cargo build --release -p leat -p leat-bench --bin leat --bin groups
     bench/groups.py {{ARGS}}
 
+# Windows in a broker, beside Kafka Streams and Flink SQL; prints a table
+bench-sql *ARGS:
+    cargo build --release -p leat -p leat-bench --bin leat --bin windows
+    bench/peers/sql {{ARGS}}
+
+# Pipelines while they serve: latency of a result, a produce beside them, state, kill -9
+bench-sql-live *ARGS:
+    cargo build --release -p leat -p leat-bench --bin leat --bin windows
+    bench/peers/sql-live {{ARGS}}
+
 # Ten groups of five clients, members and broker killed, for so many minutes
 soak MINUTES="30":
     cargo build --release -p leat -p leat-client --bin leat --example group_member

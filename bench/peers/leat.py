@@ -24,8 +24,8 @@ class Leat:
     name = "Leat"
     key = "leat"
 
-    def __init__(self, root, port=29192):
-        self.root, self.port = Path(root) / "leat", port
+    def __init__(self, root, port=29192, http=""):
+        self.root, self.port, self.http = Path(root) / "leat", port, http
         self.binary = target() / "leat"
         self.server = None
 
@@ -40,7 +40,7 @@ class Leat:
         settings = {"log.flush.interval.messages": 2**63 - 1, **(settings or {})}
         sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
         self.root.mkdir(parents=True, exist_ok=True)
-        own = ["--listen", self.bootstrap, "--http-listen", "", "--data-dir", self.root / data]
+        own = ["--listen", self.bootstrap, "--http-listen", self.http, "--data-dir", self.root / data]
         command = [self.binary, "broker", *own, *sets]
         self.server = Server(command, self.root / f"{data}.out")
         return self.server

@@ -95,7 +95,9 @@ def run_client(command, cpu=CLIENT_CPU, check=True, timeout=900):
 class Server:
     """A broker process that this script started, and ends."""
 
-    def __init__(self, command, log, cpu=BROKER_CPU, env=None):
+    def __init__(self, command, log, cpu=BROKER_CPU):
+        # Leat takes any LEAT_ variable for its own and refuses one that it does not know.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("LEAT_")}
         self.log = Path(log)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as out:
