@@ -109,7 +109,13 @@ fn hands(server: &Arc<Server>) -> peers::Hands {
             let server = called.clone();
             tokio::task::spawn_local(async move { server.called(asked).await });
         }),
-        registered: Box::new(move |node| Uuid::from_slice(&registered.image().broker(node)?.folder).ok()),
+        registered: Box::new(move |node| {
+            let image = registered.image();
+            if image.is_gone(node) {
+                return Err(format!("node {node} was taken out of the cluster"));
+            }
+            Ok(image.broker(node).and_then(|broker| Uuid::from_slice(&broker.folder).ok()))
+        }),
         on_shard: Box::new(move |shard, run| {
             let shards = shards.shards();
             shards[shard % shards.len()].send(Command::Run(run));

@@ -133,6 +133,7 @@ impl Server {
         for broker in image.brokers() {
             self.peers.set_address(broker.node_id, &broker.peer);
         }
+        image.gone().for_each(|node_id| self.peers.forget(node_id));
         self.image.store(Arc::new(image));
         let mut kept = self.outcomes.lock();
         kept.insert(index, outcomes);

@@ -131,6 +131,8 @@ apis! {
     DescribeCluster = 60, 0-2, flexible 0+;
     /// Tells the producers known to a partition.
     DescribeProducers = 61, 0-0, flexible 0+;
+    /// Takes a broker out of the cluster.
+    UnregisterBroker = 64, 0-0, flexible 0+;
     /// Tells which resources have configuration of their own.
     ListConfigResources = 74, 0-1, flexible 0+;
     /// Tells topics and partitions, page by page.

@@ -162,6 +162,30 @@ fn three_nodes_lose_nothing_and_serve_while_each_is_killed_and_started_again() {
     assert_eq!(consumed.lines().count(), 9, "{consumed}");
 }
 
+#[test]
+fn a_node_that_is_removed_leaves_what_it_held_to_the_others() {
+    if skip_unless_leat("a_node_that_is_removed_leaves_what_it_held_to_the_others") {
+        return;
+    }
+    let cluster = Folder::new();
+    cluster.ok(&["up"]);
+    let input = cluster.0.path().join("input");
+    fs::write(&input, "one\ntwo\nthree\n").expect("a file that can be written");
+    cluster.client(&["topic", "create", "kept", "--partitions", "3"]);
+    cluster.client(&["produce", "kept", input.to_str().expect("a path that is text")]);
+    let said = cluster.ok(&["remove", "1"]);
+    assert!(said.contains("node 1 is out of the cluster: 3 partitions moved"), "{said}");
+    assert_eq!(cluster.rows().len(), 2);
+    cluster.ok(&["remove", "3"]);
+    assert_eq!(cluster.run(&["remove", "2"]).code, Some(2), "it is the only one");
+    cluster.ok(&["restart"]);
+    cluster.ok(&["up", "--nodes", "3"]);
+    assert!(cluster.rows().iter().all(|row| row.state == "ready"));
+    assert_eq!(cluster.run(&["kill", "1"]).code, Some(4), "its number is not given again");
+    let consumed = cluster.client(&["consume", "kept", "--until", "latest"]);
+    assert_eq!(consumed.lines().count(), 3, "{consumed}");
+}
+
 /// Each node's status, and partition 0 of a topic, as JSON tells them.
 fn told(cluster: &Folder, topic: &str) -> (Vec<Value>, Value) {
     let read = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");

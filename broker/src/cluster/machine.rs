@@ -82,7 +82,9 @@ impl MetadataMachine {
                     self.configure(&topic);
                 }
             }
-            (Kind::BrokerJoined(_) | Kind::ReassignmentCompleted(_), _) => self.place_metadata(),
+            (Kind::BrokerJoined(_) | Kind::BrokerUnregistered(_) | Kind::ReassignmentCompleted(_), _) => {
+                self.place_metadata();
+            }
             (Kind::BrokerConfigChanged(_), _) => {
                 self.server.set_dynamic_config(&self.image);
                 self.image.topics().for_each(|topic| self.configure(topic));

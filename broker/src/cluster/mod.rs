@@ -212,9 +212,7 @@ impl Server {
     /// Takes a new node into the cluster: its replica of the metadata.
     async fn take_in(&self, join: &Join) -> Result<u64, (ErrorCode, String)> {
         let Join { node_id, folder, address } = join.clone();
-        let founder = |founder: &Founder| MetadataReplica { node_id: founder.node_id, replica_id: founder.replica_id };
-        let founders = self.peers.me.founders.iter().map(founder).collect();
-        let joined = BrokerJoined { node_id, folder, peer: address, founders };
+        let joined = BrokerJoined { node_id, folder, peer: address, founders: self.founders() };
         let refused = |reason: String| (ErrorCode::INVALID_REQUEST, reason);
         match self.decide_alone(vec![Kind::BrokerJoined(joined).into()]).await?.pop() {
             Some(Ok(_)) => {}
@@ -223,6 +221,12 @@ impl Server {
         }
         let placed = self.image().metadata().replica_on(node_id);
         placed.map(|replica| replica.id).ok_or_else(|| refused("it has no replica of the metadata".to_owned()))
+    }
+
+    /// The metadata group's first voters.
+    pub(crate) fn founders(&self) -> Vec<MetadataReplica> {
+        let founder = |founder: &Founder| MetadataReplica { node_id: founder.node_id, replica_id: founder.replica_id };
+        self.peers.me.founders.iter().map(founder).collect()
     }
 
     async fn append(&self, payload: &[u8]) -> Result<u64, (ErrorCode, String)> {
@@ -288,6 +292,14 @@ impl Server {
         };
         while changes() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits for a while until the metadata is held by whom it should be.
+    pub(crate) async fn metadata_settled(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while self.image().metadata().change.is_some() && Instant::now() < deadline {
+            tokio::time::sleep(LEADER_RETRY).await;
         }
     }
 

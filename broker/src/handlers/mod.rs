@@ -16,6 +16,7 @@ mod list_offsets;
 mod observed;
 mod offset_for_leader_epoch;
 mod produce;
+mod unregister_broker;
 
 pub(crate) use self::context::Context;
 
@@ -137,6 +138,7 @@ impl Call {
             DescribeQuorum => describe_quorum::handle,
             DescribeCluster => administer::describe_cluster,
             DescribeProducers => administer::describe_producers,
+            UnregisterBroker => unregister_broker::handle,
             ListConfigResources => administer::list_config_resources,
             DescribeTopicPartitions => administer::describe_topic_partitions,
         }

@@ -10,9 +10,9 @@ use leat_protocol::{ErrorCode, Str, Uuid};
 use super::image::{Broker, Image};
 use super::partition::{Partition, Replica};
 use super::record::{
-    Batch, BrokerConfigChanged, BrokerJoined, BrokerRegistered, ConfigEntry, FeatureSet, Kind, PartitionReassigned,
-    PartitionsAdded, PipelinePaused, Placement, ProducerIdsAllocated, ReassignmentCompleted, Record, StatementDropped,
-    StatementStored, TopicConfigChanged, TopicCreated, TopicDeleted,
+    Batch, BrokerConfigChanged, BrokerJoined, BrokerRegistered, BrokerUnregistered, ConfigEntry, FeatureSet, Kind,
+    MetadataReplica, PartitionReassigned, PartitionsAdded, PipelinePaused, Placement, ProducerIdsAllocated,
+    ReassignmentCompleted, Record, StatementDropped, StatementStored, TopicConfigChanged, TopicCreated, TopicDeleted,
 };
 use super::statement::{GENERATIONS_MAX, Statement};
 use super::topic::Topic;
@@ -53,6 +53,22 @@ pub enum Refusal {
     /// There is nothing to take back, or it has ended, or something else is wanted by now.
     #[error("No such reassignment of the partition is under way.")]
     NoReassignment,
+    /// It was never there, or is out already.
+    #[error("No broker with id {0} is registered.")]
+    UnknownBroker(i32),
+    /// Its number is never given again.
+    #[error("Broker {0} was taken out of the cluster.")]
+    TakenOut(i32),
+    /// What it holds would be lost.
+    #[error("Broker {node_id} holds {partitions} partitions, one of them of '{topic}': move them to others first.")]
+    HoldsPartitions {
+        /// The broker.
+        node_id: i32,
+        /// How many.
+        partitions: usize,
+        /// One of the topics.
+        topic: Str,
+    },
     /// A record that no proposer of this release makes: an id that is not 16 bytes, a topic without partitions, no ids left.
     #[error("The record is not valid: {0}.")]
     Invalid(&'static str),
@@ -66,6 +82,8 @@ impl Refusal {
             Self::UnknownTopic(_) => ErrorCode::UNKNOWN_TOPIC_ID,
             Self::PartitionsChanged { .. } => ErrorCode::INVALID_PARTITIONS,
             Self::NoReassignment => ErrorCode::NO_REASSIGNMENT_IN_PROGRESS,
+            Self::UnknownBroker(_) => ErrorCode::BROKER_ID_NOT_REGISTERED,
+            Self::TakenOut(_) | Self::HoldsPartitions { .. } => ErrorCode::INVALID_REQUEST,
             Self::StatementExists(_) | Self::UnknownStatement(_) | Self::Invalid(_) => ErrorCode::INVALID_REQUEST,
         }
     }
@@ -83,8 +101,9 @@ impl Image {
             Some(Kind::ReassignmentCompleted(record)) => self.complete_reassignment(record)?,
             Some(Kind::BrokerConfigChanged(record)) => self.change_broker_config(record),
             Some(Kind::FeatureSet(record)) => self.set_feature(record),
-            Some(Kind::BrokerRegistered(record)) => self.register_broker(record),
+            Some(Kind::BrokerRegistered(record)) => self.register_broker(record)?,
             Some(Kind::BrokerJoined(record)) => self.join_broker(record)?,
+            Some(Kind::BrokerUnregistered(record)) => self.unregister_broker(record)?,
             Some(Kind::ProducerIdsAllocated(record)) => self.allocate_producer_ids(record)?,
             Some(Kind::StatementStored(record)) => self.store_statement(record)?,
             Some(Kind::StatementDropped(record)) => self.drop_statement(record),
@@ -210,31 +229,63 @@ impl Image {
         Outcome::Done
     }
 
-    fn register_broker(&mut self, record: &BrokerRegistered) -> Outcome {
+    fn register_broker(&mut self, record: &BrokerRegistered) -> Result<Outcome, Refusal> {
+        self.may_have(record.node_id)?;
         let BrokerRegistered { node_id, listeners, rack, peer, folder } = record.clone();
         self.brokers.insert(node_id, Arc::new(Broker { node_id, listeners, rack, peer, folder }));
-        Outcome::Done
+        Ok(Outcome::Done)
     }
 
     fn join_broker(&mut self, record: &BrokerJoined) -> Result<Outcome, Refusal> {
+        self.may_have(record.node_id)?;
         if let Some(known) = self.brokers.get(&record.node_id) {
             // The proposer did not hear that it was decided, and proposed it again.
             let is_it = known.folder == record.folder && self.metadata.replica_on(record.node_id).is_some();
             return if is_it { Ok(Outcome::Done) } else { Err(Refusal::Invalid("its node id is another folder's")) };
         }
-        if self.metadata.replicas.is_empty() {
-            let founders = record.founders.iter();
-            let founders =
-                founders.map(|founder| Replica { id: founder.replica_id, node_id: founder.node_id }).collect();
-            self.metadata = Partition::placed(founders);
-            self.next_metadata_replica_id =
-                record.founders.iter().map(|founder| founder.replica_id).max().unwrap_or(0) + 1;
-        }
+        self.begin_metadata(&record.founders);
         self.metadata.join(Replica { id: self.next_metadata_replica_id, node_id: record.node_id });
         self.next_metadata_replica_id += 1;
         let BrokerJoined { node_id, folder, peer, .. } = record.clone();
         self.brokers.insert(node_id, Arc::new(Broker { node_id, listeners: Vec::new(), rack: None, peer, folder }));
         Ok(Outcome::Done)
+    }
+
+    fn unregister_broker(&mut self, record: &BrokerUnregistered) -> Result<Outcome, Refusal> {
+        let node_id = record.node_id;
+        if !self.brokers.contains_key(&node_id) {
+            return Err(Refusal::UnknownBroker(node_id));
+        }
+        let held = self.topics().filter_map(|topic| {
+            let held = topic.partitions.iter().filter(|partition| partition.replica_on(node_id).is_some()).count();
+            (held > 0).then_some((held, &topic.name))
+        });
+        let (partitions, topic) = held.fold((0, None), |(sum, _), (held, name)| (sum + held, Some(name.clone())));
+        if let Some(topic) = topic {
+            return Err(Refusal::HoldsPartitions { node_id, partitions, topic });
+        }
+        if self.brokers.len() == 1 {
+            return Err(Refusal::Invalid("a cluster has a broker"));
+        }
+        self.begin_metadata(&record.founders);
+        self.metadata.leave(node_id);
+        self.brokers.remove(&node_id);
+        self.broker_configs.remove(&node_id);
+        self.taken_out.insert(node_id);
+        Ok(Outcome::Done)
+    }
+
+    fn may_have(&self, node_id: i32) -> Result<(), Refusal> {
+        if self.taken_out.contains(&node_id) { Err(Refusal::TakenOut(node_id)) } else { Ok(()) }
+    }
+
+    /// The metadata has other replicas than its founders from now on.
+    fn begin_metadata(&mut self, founders: &[MetadataReplica]) {
+        if self.metadata.replicas.is_empty() {
+            let replicas = founders.iter().map(|founder| Replica { id: founder.replica_id, node_id: founder.node_id });
+            self.metadata = Partition::placed(replicas.collect());
+            self.next_metadata_replica_id = founders.iter().map(|founder| founder.replica_id).max().unwrap_or(0) + 1;
+        }
     }
 
     fn allocate_producer_ids(&mut self, record: &ProducerIdsAllocated) -> Result<Outcome, Refusal> {

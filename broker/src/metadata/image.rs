@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use leat_protocol::{Str, Uuid};
 
 use super::partition::Partition;
@@ -44,6 +44,8 @@ pub struct Image {
     pub(super) next_statement: u64,
     pub(super) metadata: Partition,
     pub(super) next_metadata_replica_id: u64,
+    /// Numbers of brokers that were taken out.
+    pub(super) taken_out: OrdSet<i32>,
 }
 
 impl Default for Image {
@@ -63,6 +65,7 @@ impl Default for Image {
             next_statement: 1,
             metadata: Partition::default(),
             next_metadata_replica_id: 0,
+            taken_out: OrdSet::new(),
         }
     }
 }
@@ -111,6 +114,16 @@ impl Image {
     /// A broker by number.
     pub fn broker(&self, node_id: i32) -> Option<&Arc<Broker>> {
         self.brokers.get(&node_id)
+    }
+
+    /// Brokers that were taken out of the cluster, and are needed no more for the metadata to be held by others.
+    pub fn gone(&self) -> impl Iterator<Item = i32> {
+        self.taken_out.iter().copied().filter(|&node_id| self.metadata.replica_on(node_id).is_none())
+    }
+
+    /// Whether a broker is one of them.
+    pub fn is_gone(&self, node_id: i32) -> bool {
+        self.gone().any(|gone| gone == node_id)
     }
 
     /// The dynamic configuration of all brokers.

@@ -85,11 +85,29 @@ impl Partition {
     /// number: an even one bears no more losses.
     pub(super) fn join(&mut self, replica: Replica) {
         self.observers.push(replica);
-        let all = self.replicas.len() + self.observers.len();
+        self.vote(self.replicas.clone());
+    }
+
+    /// The group has one replica less, whose broker is taken out; another votes in its place, or one more follows only.
+    pub(super) fn leave(&mut self, node_id: i32) {
+        let left = self.replica_on(node_id);
+        self.observers.retain(|replica| replica.node_id != node_id);
+        self.vote(self.replicas.iter().copied().filter(|replica| replica.node_id != node_id).collect());
+        if let (Some(left), Some(change)) = (left, &mut self.change)
+            && !change.leaving.contains(&left)
+        {
+            change.leaving.push(left);
+        }
+    }
+
+    /// These should vote, and of those that follow as many more, or of these as many less, as there should be.
+    fn vote(&mut self, mut replicas: Vec<Replica>) {
+        let all = replicas.len() + self.observers.len();
         let voters = (all - (all + 1) % 2).min(VOTERS_MAX);
-        let mut replicas = self.replicas.clone();
         if voters > replicas.len() {
-            replicas.extend(self.observers.drain(..voters - self.replicas.len()));
+            replicas.extend(self.observers.drain(..voters - replicas.len()));
+        } else {
+            self.observers.splice(0..0, replicas.split_off(voters));
         }
         self.reassign(replicas);
     }
@@ -103,6 +121,6 @@ impl Partition {
                 change.leaving.push(replica);
             }
         }
-        change.leaving.retain(|replica| !self.replicas.contains(replica));
+        change.leaving.retain(|replica| !self.replicas.contains(replica) && !self.observers.contains(replica));
     }
 }

@@ -20,7 +20,7 @@ pub struct Batch {
 #[derive(Clone, PartialEq, Message)]
 pub struct Record {
     /// What changes; `None` is a kind that this release does not know.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 16, 17, 24, 25, 26, 32, 33, 34")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 16, 17, 24, 25, 26, 27, 32, 33, 34")]
     pub kind: Option<Kind>,
 }
 
@@ -60,6 +60,9 @@ pub enum Kind {
     /// A broker is new in the cluster.
     #[prost(message, tag = "26")]
     BrokerJoined(BrokerJoined),
+    /// A broker is taken out of the cluster.
+    #[prost(message, tag = "27")]
+    BrokerUnregistered(BrokerUnregistered),
     /// A stream, a table or a pipeline is defined.
     #[prost(message, tag = "32")]
     StatementStored(StatementStored),
@@ -230,6 +233,17 @@ pub struct BrokerJoined {
     pub peer: String,
     /// The metadata group's first voters, which its log does not say.
     #[prost(message, repeated, tag = "4")]
+    pub founders: Vec<MetadataReplica>,
+}
+
+/// A broker is taken out of the cluster, with its replica of the metadata. Its number is never given again.
+#[derive(Clone, PartialEq, Message)]
+pub struct BrokerUnregistered {
+    /// Its number.
+    #[prost(int32, tag = "1")]
+    pub node_id: i32,
+    /// The metadata group's first voters, which its log does not say.
+    #[prost(message, repeated, tag = "2")]
     pub founders: Vec<MetadataReplica>,
 }
 

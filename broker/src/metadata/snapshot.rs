@@ -70,6 +70,9 @@ struct Body {
     /// Numbers that were given to statements.
     #[prost(uint64, tag = "12")]
     statements_numbered: u64,
+    /// Numbers of brokers that were taken out.
+    #[prost(int32, repeated, tag = "13")]
+    taken_out: Vec<i32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -173,6 +176,7 @@ impl Image {
             next_metadata_replica_id: self.next_metadata_replica_id,
             statements: self.statements().map(|statement| statement_body(statement)).collect(),
             statements_numbered: self.next_statement - 1,
+            taken_out: self.taken_out.iter().copied().collect(),
         }
         .encode_to_vec();
         let mut framed = Vec::with_capacity(HEAD_LEN + body.len());
@@ -195,6 +199,7 @@ impl Image {
             cluster_configs: Arc::new(overrides(body.cluster_configs)),
             metadata: body.metadata.map(partition_from).unwrap_or_default(),
             next_metadata_replica_id: body.next_metadata_replica_id,
+            taken_out: body.taken_out.into_iter().collect(),
             ..Self::default()
         };
         for topic in body.topics {

@@ -293,3 +293,47 @@ fn a_broker_that_joins_votes_where_that_makes_an_odd_number() {
     image.apply(&Kind::ReassignmentCompleted(ended).into()).expect("an end");
     assert_eq!(image.metadata().change, None);
 }
+
+#[test]
+fn a_broker_that_is_taken_out_leaves_its_vote_to_another_and_its_number_to_nobody() {
+    let ids = |replicas: &[Replica]| replicas.iter().map(|replica| replica.id).collect::<Vec<_>>();
+    let founders: Vec<_> = (1..=3).map(|id| MetadataReplica { node_id: id, replica_id: id as u64 }).collect();
+    let registered = |node_id| -> Record {
+        Kind::BrokerRegistered(BrokerRegistered { node_id, ..BrokerRegistered::default() }).into()
+    };
+    let unregistered = |node_id| -> Record {
+        Kind::BrokerUnregistered(BrokerUnregistered { node_id, founders: founders.clone() }).into()
+    };
+    let joined = |node_id, founders: &[MetadataReplica]| -> Record {
+        let (folder, founders) = (id(4), founders.to_vec());
+        Kind::BrokerJoined(BrokerJoined { node_id, folder, founders, ..BrokerJoined::default() }).into()
+    };
+    let mut image = Image::default();
+    for node in 1..=3 {
+        image.apply(&registered(node)).expect("a broker");
+    }
+    image.apply(&joined(4, &founders)).expect("a fourth");
+    image.apply(&created("held", 7, 1)).expect("a topic");
+    image.apply(&reassigned(7, Some(&[1, 2]))).expect("a move");
+    assert!(matches!(image.apply(&unregistered(1)), Err(Refusal::HoldsPartitions { partitions: 1, .. })));
+    assert_eq!(image.apply(&unregistered(9)), Err(Refusal::UnknownBroker(9)));
+    let stands = |image: &Image| (ids(&image.metadata().replicas), ids(&image.metadata().observers));
+    assert_eq!(image.apply(&unregistered(3)), Ok(Outcome::Done));
+    assert_eq!(stands(&image), (vec![1, 2, 4], vec![]), "the fourth votes in its place");
+    assert_eq!((image.is_gone(3), image.broker(3)), (false, None), "it is still needed");
+    let end = |image: &mut Image| {
+        let (topic_id, replica_ids) = (vec![0; 16], image.metadata().wanted_ids());
+        let ended = ReassignmentCompleted { topic_id, replica_ids, ..ReassignmentCompleted::default() };
+        image.apply(&Kind::ReassignmentCompleted(ended).into()).expect("an end");
+    };
+    end(&mut image);
+    assert!(image.is_gone(3));
+    assert_eq!(image.apply(&unregistered(4)), Ok(Outcome::Done));
+    assert_eq!(stands(&image), (vec![1], vec![2]), "two that vote bear no loss");
+    assert_eq!(ids(image.metadata().removing()), [4], "and who follows now does not leave");
+    end(&mut image);
+    for record in [registered(3), joined(3, &[])] {
+        assert_eq!(image.apply(&record), Err(Refusal::TakenOut(3)));
+    }
+    assert_eq!(Image::from_snapshot(&image.to_snapshot()), Ok(image));
+}

@@ -117,7 +117,7 @@ async fn seek(
             let me = me.clone();
             tokio::spawn(async move {
                 // Whoever can't be answered asks again.
-                let _ = handshake::receive(stream, &me, |_| None).await;
+                let _ = handshake::receive(stream, &me, |_| Ok(None)).await;
             });
         }
     };
@@ -234,6 +234,13 @@ fn join(seeking: &Seeking<'_>, folder_id: Uuid, member: &Welcome) -> Result<Memb
         .collect();
     let node = seeking.node_id;
     let own = founders.iter().find(|founder| founder.node_id == node);
+    if member.registered == wire::TAKEN_OUT.as_bytes() {
+        return Err(Error::Failed(format!(
+            "node {node} was taken out of cluster {}, and its number is not given again: start an empty data folder under a \
+             new one",
+            member.cluster_id
+        )));
+    }
     if !member.registered.is_empty() && (own.is_some() || member.registered != folder_id.as_bytes()) {
         return Err(Error::Failed(format!(
             "node {node} is in cluster {} with another data folder; an empty one can not take its place under the same \

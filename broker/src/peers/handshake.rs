@@ -94,11 +94,11 @@ pub(super) struct Visitor {
     pub(super) address: String,
 }
 
-/// Answers a node that has connected. `registered` is the folder that a node's number is known with.
+/// Answers a node that has connected. `registered` is the folder that a node's number is known with, or why it is refused.
 pub(super) async fn receive(
     stream: TcpStream,
     me: &Me,
-    registered: impl Fn(i32) -> Option<Uuid>,
+    registered: impl Fn(i32) -> Result<Option<Uuid>, String>,
 ) -> io::Result<Visitor> {
     stream.set_nodelay(true)?;
     let (reader, writer) = stream.into_split();
@@ -110,7 +110,7 @@ async fn receive_halves(
     mut reader: FrameReader<OwnedReadHalf>,
     mut writer: OwnedWriteHalf,
     me: &Me,
-    registered: impl Fn(i32) -> Option<Uuid>,
+    registered: impl Fn(i32) -> Result<Option<Uuid>, String>,
 ) -> io::Result<Visitor> {
     let hello: Hello = reader.message(STRANGER_BYTES_MAX).await?;
     let mut welcome = Welcome {
@@ -119,16 +119,24 @@ async fn receive_halves(
         node_id: me.node_id,
         incarnation: me.incarnation,
         founders: me.founders.clone(),
-        registered: registered(hello.node_id).map(|folder| folder.as_bytes().to_vec()).unwrap_or_default(),
+        registered: Vec::new(),
         nonce: nonce(),
         proof: Bytes::new(),
         refusal: String::new(),
     };
-    let purpose = match admissible(me, &hello) {
-        Ok(purpose) => purpose,
+    let admitted = admissible(me, &hello).and_then(|purpose| match (registered(hello.node_id), purpose) {
+        // It is told in the answer.
+        (Err(_), Purpose::Ask) => Ok((purpose, Some(wire::TAKEN_OUT))),
+        (registered, _) => Ok((purpose, registered?)),
+    });
+    let purpose = match admitted {
+        Ok((purpose, folder)) => {
+            welcome.registered = folder.map(|folder| folder.as_bytes().to_vec()).unwrap_or_default();
+            purpose
+        }
         Err(refusal) => {
             let founders = Vec::new();
-            let welcome = Welcome { refusal: refusal.clone(), founders, registered: Vec::new(), ..welcome };
+            let welcome = Welcome { refusal: refusal.clone(), founders, ..welcome };
             Outgoing::message(&welcome).write(&mut writer).await?;
             return Err(refused(refusal));
         }
@@ -234,7 +242,7 @@ mod tests {
         let folder = Uuid::from_u128(5);
         let served = async {
             let (stream, _) = listener.accept().await.unwrap();
-            receive(stream, &server, |node| (node == 2).then_some(folder)).await
+            receive(stream, &server, |node| Ok((node == 2).then_some(folder))).await
         };
         let (asked, served) = tokio::join!(connect(&address, &client, purpose, 3), served);
         let asked = asked.map(|(_, welcome)| welcome).map_err(|error| error.to_string());

@@ -113,6 +113,13 @@ impl Peers {
         }
     }
 
+    /// A node is taken out of the cluster: nobody asks for it any more.
+    pub(crate) fn forget(&self, node: i32) {
+        if self.addresses.lock().remove(&node).is_some() {
+            self.addresses_changed.notify_one();
+        }
+    }
+
     /// Whether this broker has, or may get, others beside it.
     pub(crate) fn is_clustered(&self) -> bool {
         self.me.clustered

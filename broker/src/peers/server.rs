@@ -46,8 +46,8 @@ pub(crate) struct Hands {
     pub(crate) seed_bytes_per_second: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Something is asked of this node.
     pub(crate) called: Box<dyn Fn(Called) + Send + Sync>,
-    /// The data folder that a node is registered with.
-    pub(crate) registered: Box<dyn Fn(i32) -> Option<Uuid> + Send + Sync>,
+    /// The data folder that a node is registered with; an error is why it is not heard.
+    pub(crate) registered: Box<dyn Fn(i32) -> Result<Option<Uuid>, String> + Send + Sync>,
     /// Runs a connection's reading on the thread of a shard.
     pub(crate) on_shard: Box<dyn Fn(usize, Run) + Send + Sync>,
 }

@@ -55,6 +55,9 @@ pub(crate) enum Purpose {
     Seed,
 }
 
+/// In place of the data folder of a node that was taken out of the cluster.
+pub(super) const TAKEN_OUT: Uuid = Uuid::nil();
+
 /// The answer to [`Hello`].
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Welcome {
@@ -70,7 +73,7 @@ pub(crate) struct Welcome {
     /// The metadata group's first voters.
     #[prost(message, repeated, tag = "5")]
     pub(crate) founders: Vec<Founder>,
-    /// The data folder that the asking node's number is registered with: 16 bytes, or none.
+    /// The data folder that the asking node's number is registered with: 16 bytes, or none; [`TAKEN_OUT`] where it is not to be used.
     #[prost(bytes = "vec", tag = "6")]
     pub(crate) registered: Vec<u8>,
     #[prost(bytes = "bytes", tag = "7")]

@@ -80,8 +80,13 @@ impl<T> Replica<T> {
             return None;
         }
         let added = added().map(|id| (*id, ConfChangeType::AddNode));
-        let removed = members.voters.iter().filter(|id| !wanted.voters.contains(id));
-        let mut joint = change(added.chain(removed.map(|id| (*id, ConfChangeType::RemoveNode))));
+        let removed = members.voters.iter().filter(|id| !wanted.voters.contains(id)).map(|id| {
+            match wanted.learners.contains(id) {
+                true => (*id, ConfChangeType::AddLearnerNode),
+                false => (*id, ConfChangeType::RemoveNode),
+            }
+        });
+        let mut joint = change(added.chain(removed));
         joint.set_transition(ConfChangeTransition::Explicit);
         (!joint.changes.is_empty()).then_some(joint)
     }

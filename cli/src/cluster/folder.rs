@@ -32,6 +32,9 @@ pub(crate) struct State {
     /// Configuration that every node is started with.
     pub(crate) sets: Vec<(String, String)>,
     pub(crate) nodes: Vec<Node>,
+    /// Highest number of a node that was taken out: no later one gets one of them.
+    #[serde(default)]
+    taken_out: u32,
 }
 
 impl Cluster {
@@ -75,13 +78,23 @@ impl Cluster {
 
     /// Has more nodes, which join when they are started. One that was alone has no port for others yet.
     pub(crate) fn grow(&mut self, count: usize) -> Result<()> {
-        let nodes = &mut self.state.nodes;
-        let Some(first) = nodes.first() else { return Ok(()) };
-        if nodes.len() == 1 && first.process(&self.folder).is_some() {
+        let Some(first) = self.state.nodes.first() else { return Ok(()) };
+        if !self.state.has_others() && first.process(&self.folder).is_some() {
             return Err(Error::Usage("--nodes: a node that is alone is stopped first: `leat cluster down`".to_owned()));
         }
-        nodes.extend(Node::all(ports::more(first.ports.kafka, nodes.len(), count)?, nodes.len()));
+        let base = first.base_port();
+        let nodes = &mut self.state.nodes;
+        let last = nodes.iter().map(|node| node.id).max().unwrap_or(0).max(self.state.taken_out) as usize;
+        let more = count.saturating_sub(nodes.len());
+        nodes.extend(Node::all(ports::more(base, last, last + more)?, last));
         Ok(())
+    }
+
+    /// A node is no more in the cluster.
+    pub(crate) fn remove(&mut self, id: u32) -> Result<()> {
+        self.state.nodes.retain(|node| node.id != id);
+        self.state.taken_out = self.state.taken_out.max(id);
+        self.save()
     }
 
     /// Starts a node, and takes note of its pid at once.
@@ -111,12 +124,17 @@ impl Cluster {
 }
 
 impl State {
+    /// Whether a node has others beside it, or had: it goes on to listen to them.
+    pub(super) fn has_others(&self) -> bool {
+        self.nodes.len() > 1 || self.taken_out > 0
+    }
+
     fn new(ports: Vec<Ports>) -> Result<State> {
         let mut random = [0; 16];
         let read = File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut random));
         read.map_err(|error| Error::file("/dev/urandom", &error))?;
         let secret = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(State { secret, sets: Vec::new(), nodes: Node::all(ports, 0) })
+        Ok(State { secret, sets: Vec::new(), nodes: Node::all(ports, 0), taken_out: 0 })
     }
 }
 

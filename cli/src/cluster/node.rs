@@ -37,6 +37,12 @@ impl Node {
         (first..).zip(ports).map(|(id, ports)| Node { id, ports, pid: None }).collect()
     }
 
+    /// The port that node 1 has, or had.
+    pub(crate) fn base_port(&self) -> u16 {
+        let before = u16::try_from(self.id.saturating_sub(1)).unwrap_or(0);
+        self.ports.kafka.saturating_sub(before)
+    }
+
     pub(crate) fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.ports.kafka)
     }
@@ -72,7 +78,7 @@ impl Node {
             }
         }
         command.args(self.arguments(cluster, state));
-        if state.nodes.len() > 1 {
+        if state.has_others() {
             // Not an argument, which everybody on the machine may see.
             command.env("LEAT_PEER_SECRET", &state.secret);
         }
@@ -89,7 +95,7 @@ impl Node {
         add("--listen", self.bootstrap());
         add("--http-listen", format!("127.0.0.1:{http}"));
         add("--node-id", self.id.to_string());
-        if state.nodes.len() > 1 {
+        if state.has_others() {
             let all: Vec<_> = state.nodes.iter().map(|node| format!("127.0.0.1:{}", node.ports.peers)).collect();
             add("--peer-listen", format!("127.0.0.1:{peers}"));
             add("--cluster", all.join(","));

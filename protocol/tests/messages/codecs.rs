@@ -99,6 +99,7 @@ pub(crate) fn all() -> Vec<Codec> {
         both::<messages::DescribeQuorumRequest>(),
         both::<messages::DescribeClusterRequest>(),
         both::<messages::DescribeProducersRequest>(),
+        both::<messages::UnregisterBrokerRequest>(),
         both::<messages::ListConfigResourcesRequest>(),
         both::<messages::DescribeTopicPartitionsRequest>(),
     ]

@@ -22,7 +22,7 @@ use leat_protocol::messages::{
     LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListOffsetsTopic,
     ListPartitionReassignmentsRequest, MetadataRequest, MetadataRequestTopic, OffsetCommitRequest, OffsetDeleteRequest,
     OffsetFetchRequest, OffsetForLeaderEpochRequest, OffsetForLeaderTopic, PartitionProduceData, ProduceRequest,
-    ReassignableTopic, SyncGroupRequest, TopicPartitions, TopicProduceData,
+    ReassignableTopic, SyncGroupRequest, TopicPartitions, TopicProduceData, UnregisterBrokerRequest,
 };
 use leat_protocol::{ApiKey, Bytes, Records, Request, Str, Uuid};
 
@@ -91,6 +91,7 @@ pub(super) fn all_requests() -> Vec<Vec<u8>> {
     samples(&DescribeProducersRequest::default(), &mut frames);
     samples(&DescribeTopicPartitionsRequest::default(), &mut frames);
     samples(&ListConfigResourcesRequest::default(), &mut frames);
+    samples(&UnregisterBrokerRequest { broker_id: -1 }, &mut frames);
     group_requests(&mut frames);
     frames
 }

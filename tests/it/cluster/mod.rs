@@ -2,6 +2,7 @@
 
 mod faults;
 mod history;
+mod leaving;
 mod members;
 mod quorum;
 

@@ -9,7 +9,7 @@ use super::{create, wait_until};
 use crate::harness::{Cluster, Connection, skip_unless_leat};
 use crate::quorum::quorum;
 
-fn seen_by(cluster: &Cluster, node: usize) -> (QuorumPartition, Vec<i32>) {
+pub(super) fn seen_by(cluster: &Cluster, node: usize) -> (QuorumPartition, Vec<i32>) {
     quorum(&mut Connection::open(cluster.address(node).parse().expect("an address")), 2)
 }
 

@@ -21,6 +21,14 @@ pub(crate) struct Plan<R> {
 }
 
 impl<R> Plan<R> {
+    /// One record, whose outcome is the answer.
+    pub(crate) fn of(record: impl Into<Record>) -> Self
+    where
+        R: Default,
+    {
+        Self { records: vec![record.into()], response: R::default(), results: vec![0] }
+    }
+
     pub(super) fn new(response: R) -> Self {
         Self { records: Vec::new(), response, results: Vec::new() }
     }

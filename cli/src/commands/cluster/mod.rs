@@ -1,6 +1,7 @@
 //! `leat cluster`: several brokers on this machine, by one command.
 
 mod down;
+mod remove;
 mod restart;
 mod signal;
 mod status;
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Pause(signal::Pause),
     Resume(signal::Resume),
     Restart(restart::Args),
+    Remove(remove::Args),
     Down(down::Args),
 }
 
@@ -63,6 +65,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Pause(args) => args.run(),
         Command::Resume(args) => args.run(),
         Command::Restart(args) => restart::run(&args),
+        Command::Remove(args) => remove::run(&args),
         Command::Down(args) => down::run(&args),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Dir, status, wait_ready};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Node};
 use crate::error::{Error, Result};
 use crate::output::Out;
 use crate::session::key_value;
@@ -80,7 +80,7 @@ fn check(args: &Args, cluster: &Cluster) -> Result<()> {
     if args.nodes.is_some_and(|count| (count as usize) < nodes.len()) {
         return Err(Error::Usage(format!("--nodes: the cluster in {} has {}", cluster.folder.display(), nodes.len())));
     }
-    let base = nodes.first().map(|node| node.ports.kafka);
+    let base = nodes.first().map(Node::base_port);
     if args.base_port.is_some() && args.base_port != base {
         let base = base.unwrap_or_default();
         return Err(Error::Usage(format!(

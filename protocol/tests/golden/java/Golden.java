@@ -62,7 +62,7 @@ public final class Golden {
         new Api("LeaveGroup", 0, 5), new Api("SyncGroup", 0, 5), new Api("DescribeGroups", 0, 6),
         new Api("ListGroups", 0, 5), new Api("DeleteGroups", 0, 2), new Api("OffsetDelete", 0, 0),
         new Api("ElectLeaders", 0, 2), new Api("AlterPartitionReassignments", 0, 1),
-        new Api("ListPartitionReassignments", 0, 0), new Api("DescribeQuorum", 0, 2));
+        new Api("ListPartitionReassignments", 0, 0), new Api("DescribeQuorum", 0, 2), new Api("UnregisterBroker", 0, 0));
 
     /** Messages that belong to no API and stand behind their version. */
     private static final List<Api> BLOBS = List.of(
