@@ -113,9 +113,11 @@ with check("kafka-topics: create, list, describe, create again"):
 with check("kafka-configs: set, described, back to the default; an unknown one is refused"):
     entity = ("--entity-type", "topics", "--entity-name", topic)
     tool("kafka-configs", *entity, "--alter", "--add-config", "max.message.bytes=123456,cleanup.policy=[delete]")
-    assert "max.message.bytes=123456 " in tool("kafka-configs", *entity, "--describe")
+    # Another broker than the one that was asked to may hear of it a moment later.
+    described_configs = lambda: tool("kafka-configs", *entity, "--describe")
+    eventually("it is described", lambda: "max.message.bytes=123456 " in described_configs())
     tool("kafka-configs", *entity, "--alter", "--delete-config", "max.message.bytes")
-    assert "max.message.bytes" not in tool("kafka-configs", *entity, "--describe")
+    eventually("it is gone", lambda: "max.message.bytes" not in described_configs())
     assert "no.such" in tool("kafka-configs", *entity, "--alter", "--add-config", "no.such=1", fails=True)
 with check("kafka-configs: all of a broker's"):
     broker = re.search(r"Leader: (\d+)", tool("kafka-topics", "--describe", "--topic", topic)).group(1)

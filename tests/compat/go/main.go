@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -64,7 +65,7 @@ func main() {
 
 // client has no RecordDeliveryTimeout: franz-go measures it from the record's own timestamp, here years ago.
 func (p *program) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(p.bootstrap), kgo.RetryTimeout(wait),
+	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(strings.Split(p.bootstrap, ",")...), kgo.RetryTimeout(wait),
 		kgo.MetadataMinAge(50 * time.Millisecond)}, opts...)...)
 }
 

@@ -12,7 +12,7 @@ const sample = require('./sample')
 
 const { values: args } = parseArgs({ options: { bootstrap: { type: 'string' } } })
 const kafka = new Kafka({
-  brokers: [args.bootstrap ?? process.env.BOOTSTRAP ?? '127.0.0.1:9092'],
+  brokers: (args.bootstrap ?? process.env.BOOTSTRAP ?? '127.0.0.1:9092').split(','),
   clientId: 'compat-kafkajs',
   logLevel: logLevel.NOTHING,
   requestTimeout: 10_000,

@@ -8,7 +8,7 @@ const codecs = require('./codecs')
 const sample = require('./sample')
 
 const { values: args } = parseArgs({ options: { bootstrap: { type: 'string' } } })
-const kafka = new Kafka({ brokers: [args.bootstrap], clientId: 'compat-kafkajs', logLevel: logLevel.NOTHING })
+const kafka = new Kafka({ brokers: args.bootstrap.split(','), clientId: 'compat-kafkajs', logLevel: logLevel.NOTHING })
 const admin = kafka.admin()
 let consumer
 let topic

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,7 +21,7 @@ var kafkaGoCodecs = map[string]kafka.Compression{"none": 0, "gzip": kafka.Gzip, 
 
 type kafkaGoClient struct {
 	positions
-	bootstrap    string
+	bootstrap    []string
 	admin        *kafka.Client
 	group, topic string
 	consumer     *kafka.ConsumerGroup // nil unless it has joined
@@ -35,8 +34,8 @@ type kafkaGoClient struct {
 }
 
 func newKafkaGo(bootstrap string) (client, error) {
-	address, err := net.ResolveTCPAddr("tcp", bootstrap)
-	return &kafkaGoClient{bootstrap: bootstrap, admin: &kafka.Client{Addr: address, Timeout: wait}}, err
+	addresses := strings.Split(bootstrap, ",")
+	return &kafkaGoClient{bootstrap: addresses, admin: &kafka.Client{Addr: kafka.TCP(addresses...), Timeout: wait}}, nil
 }
 
 func within() (context.Context, context.CancelFunc) {
@@ -86,7 +85,7 @@ func (c *kafkaGoClient) write(topic string, partitions, from, to int64, codec st
 }
 
 func (c *kafkaGoClient) join(group, topic, strategy, _ string, session time.Duration) error {
-	consumer, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{ID: group, Brokers: []string{c.bootstrap},
+	consumer, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{ID: group, Brokers: c.bootstrap,
 		Topics: []string{topic}, GroupBalancers: []kafka.GroupBalancer{kafkaGoStrategies[strategy]}, SessionTimeout: session,
 		HeartbeatInterval: 300 * time.Millisecond, StartOffset: kafka.FirstOffset, JoinGroupBackoff: 200 * time.Millisecond})
 	if err != nil {
@@ -114,7 +113,7 @@ func (c *kafkaGoClient) begin(generation *kafka.Generation) {
 	c.generation, c.readers = generation, map[int32]*kafka.Reader{}
 	var partitions []int32
 	for _, assigned := range generation.Assignments[c.topic] {
-		reader := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{c.bootstrap}, Topic: c.topic, Partition: assigned.ID,
+		reader := kafka.NewReader(kafka.ReaderConfig{Brokers: c.bootstrap, Topic: c.topic, Partition: assigned.ID,
 			MinBytes: 1, MaxBytes: 1 << 20, MaxWait: 500 * time.Millisecond})
 		_ = reader.SetOffset(assigned.Offset)
 		partitions = append(partitions, int32(assigned.ID))

@@ -38,7 +38,7 @@ type saramaClient struct {
 }
 
 func newSarama(bootstrap string) (client, error) {
-	c := &saramaClient{bootstrap: []string{bootstrap}}
+	c := &saramaClient{bootstrap: strings.Split(bootstrap, ",")}
 	var err error
 	c.admin, err = sarama.NewClusterAdmin(c.bootstrap, c.config())
 	return c, err

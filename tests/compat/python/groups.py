@@ -9,7 +9,7 @@ from unittest.mock import ANY
 
 import sample
 from checks import Checks, equal
-from member_process import Member, Refused, eventually
+from member_process import Member, Refused, eventually, offsets_of
 from serves import JOIN_GROUP, serves
 
 PARTITIONS = 6
@@ -82,6 +82,36 @@ def start(client):
     member = Member(commands[client], checks.bootstrap, sys.stderr)
     started.append(member)
     return member
+
+
+# What may pass by itself, and what some admins keep to once they have heard it.
+PASSING = {"NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "BROKER_TRANSPORT_FAILURE",
+           "_TRANSPORT", "_TIMED_OUT", "REQUEST_TIMED_OUT", "NOT_LEADER_OR_FOLLOWER"}
+# What may be asked twice.
+REPEATED = {"list", "describe", "offsets", "ends", "set-offset", "delete-offset", "delete-group"}
+
+
+class Admin:
+    """A process that looks at groups. Where a broker is lost some give up, or end: then another one is asked, as a person would."""
+
+    def __init__(self, client):
+        self.client, self.member = client, start(client)
+
+    def ask(self, *command):
+        for _ in range(10):
+            try:
+                return self.member.ask(*command)
+            except (Refused, AssertionError) as error:
+                gone = isinstance(error, AssertionError) and self.member.ended
+                if command[0] not in REPEATED or not (gone or getattr(error, "name", None) in PASSING):
+                    raise
+                time.sleep(1)
+                self.member.kill()
+                self.member = start(self.client)
+        return self.member.ask(*command)
+
+    def ask_offsets(self, *command):
+        return offsets_of(self.ask(*command))
 
 
 class Topic:
@@ -171,7 +201,7 @@ class Life:
     def __init__(self, name):
         self.name, self.client = name, CLIENTS[name]
         self.group, self.strategy = f"{checks.topic}-{name}", self.client.strategies[0]
-        self.admin = start(self.client.admin or name)
+        self.admin = Admin(self.client.admin or name)
         self.topic = Topic(self.admin, self.group)
         self.a, self.b, self.c = (start(name) for _ in range(3))
         self.read_uncommitted = set()
@@ -372,7 +402,7 @@ class Life:
 
 def mixed(strategy, names):
     group = f"{checks.topic}-{strategy}-{names[0]}"
-    admin, members = start("java"), [start(name) for name in names]
+    admin, members = Admin("java"), [start(name) for name in names]
     topic = Topic(admin, group)
     with check(f"{', '.join(names)} in one group by {strategy}: partitions are spread, every record is read"):
         topic.create()

@@ -68,11 +68,15 @@ class Member:
 
     def ask_offsets(self, *command):
         """The answer as {partition: offset}."""
-        return {int(p): int(o) for p, o in (word.split(":") for word in self.ask(*command))}
+        return offsets_of(self.ask(*command))
 
     def kill(self):
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def offsets_of(words):
+    return {int(p): int(o) for p, o in (word.split(":") for word in words)}
 
 
 def eventually(what, condition, seconds=WAIT):

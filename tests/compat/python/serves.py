@@ -7,11 +7,23 @@ JOIN_GROUP = 11
 
 
 def serves(bootstrap, key):
-    host, port = bootstrap.rsplit(":", 1)
+    """Of several brokers, as the first one that answers says."""
+    first, _, others = bootstrap.partition(",")
+    try:
+        return key in served(*first.rsplit(":", 1))
+    except OSError:
+        if not others:
+            raise
+        return serves(others, key)
+
+
+def served(host, port):
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))  # ApiVersions v0, no client id
         stream = connection.makefile("rb")
-        (size,) = struct.unpack(">i", stream.read(4))
-        body = stream.read(size)
+        head = stream.read(4)
+        if len(head) < 4:
+            raise ConnectionError(f"{host}:{port} closed the connection")
+        body = stream.read(*struct.unpack(">i", head))
     (count,) = struct.unpack_from(">i", body, 6)
-    return any(struct.unpack_from(">h", body, 10 + 6 * i) == (key,) for i in range(count))
+    return {struct.unpack_from(">h", body, 10 + 6 * i)[0] for i in range(count)}

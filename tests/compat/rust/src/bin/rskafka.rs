@@ -58,7 +58,7 @@ fn refused<T>(answer: Outcome<T>, want: ProtocolError) -> Outcome {
 impl Program {
     fn start(bootstrap: String) -> Outcome<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let client = runtime.block_on(ClientBuilder::new(vec![bootstrap]).client_id("compat-rskafka").build())?;
+        let client = runtime.block_on(ClientBuilder::new(bootstrap.split(',').map(str::to_owned).collect()).client_id("compat-rskafka").build())?;
         let controller = client.controller_client()?;
         let topic = format!("compat-rskafka-{:08x}", fastrand::u32(..));
         let shift_ms = Utc::now().timestamp_millis() - 1000 * sample::RECORDS - sample::EPOCH_MS;

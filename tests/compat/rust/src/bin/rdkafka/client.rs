@@ -181,10 +181,20 @@ impl Client {
                 return Err(format!("{} of {count} records in {WAIT:?}", found.len()).into());
             }
             if let Some(message) = consumer.poll(Duration::from_millis(500)) {
+                // A broker that is gone is told of by the way: librdkafka goes on.
+                if message.as_ref().is_err_and(is_passing) {
+                    continue;
+                }
                 let message = message?;
                 found.push((message.offset(), as_record(&message)));
             }
         }
         Ok(found)
     }
+}
+
+/// Whether an error is only told by the way.
+pub fn is_passing(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown))
 }
