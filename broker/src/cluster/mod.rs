@@ -248,7 +248,8 @@ impl Server {
     /// The log of a partition that this node leads, at a checkpoint that is made for it.
     pub(crate) async fn seed(&self, group: GroupId) -> Result<Source, String> {
         let partition = self.partition_of(group).ok_or("it is not here")?;
-        if !partition.is_settled() {
+        // A leader that has committed nothing yet may need this very replica to do so. A checkpoint says only what is committed.
+        if !partition.is_led_here() {
             return Err("it is not led here".to_owned());
         }
         if !self.shard(&partition).save_checkpoint(&partition).await {

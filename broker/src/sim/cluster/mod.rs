@@ -77,6 +77,13 @@ fn a_trim_leaves_what_is_not_applied() {
     assert_eq!(run(55, Options::default()).err(), None);
 }
 
+/// A new leader needs a follower to commit its first entry, and that one had to be sent the log, which only a leader that had
+/// committed one did: a third replica away for good, and the partition stood still.
+#[test]
+fn a_leader_that_has_committed_nothing_yet_sends_its_log() {
+    assert_eq!(run(1_000_554, Options::default()).err(), None);
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let trace = |seed| run(seed, of_seed(seed)).map(|summary| summary.trace);

@@ -3,10 +3,10 @@
 use leat_protocol::records::entry::EntryKind;
 use leat_storage::GroupId;
 
-use super::node::{Fetch, Held, Token};
+use super::node::{Fetch, Token};
 use super::world::{EVENTS, World, is_keyed, tell};
 use crate::cluster::METADATA_GROUP;
-use crate::replica::{Event, trim_payload};
+use crate::replica::{Event, Replica, trim_payload};
 
 impl World {
     /// Saves what a replica has applied.
@@ -108,7 +108,8 @@ impl World {
             return Ok(());
         }
         // Who gives it saves a checkpoint first, and may be unable to before its disk has done what it was asked to.
-        if !self.nodes[from].held.get(&group).is_some_and(Held::leads) {
+        let held = self.nodes[from].held.get(&group);
+        if !held.and_then(|held| held.replica.as_ref()).is_some_and(Replica::is_leader) {
             return Ok(());
         }
         self.save(from, group)?;
