@@ -165,6 +165,22 @@ def anomalies(rows):
                 yield "jumps", host, {"at": civil(at), "before": before, "after": memory}
 
 
+def clicks(rows):
+    """No profile changes, and no click waits in vain for one that comes: so when each came makes no difference."""
+    profiles = {}
+    for name in "profiles", "late-profiles":
+        with open(f"clicks/{name}.jsonl", encoding="utf-8") as lines:
+            profiles.update((profile["id"], profile) for profile in map(json.loads, lines))
+    for row in rows:
+        profile = profiles.get(row["userid"], {"name": None, "city": None})
+        of = {"click": row["click"], "url": row["url"], "name": profile["name"], "city": profile["city"]}
+        yield "clicks_of_people", row["userid"], of
+        if profile["name"] is None:
+            yield "known_clicks-late", row["userid"], row
+        elif row["url"].startswith("/shop"):
+            yield "known_clicks", row["userid"], {"click": row["click"], "city": profile["city"].upper()}
+
+
 for folder, exercise in {
     "word-count": word_count,
     "sales": sales,
@@ -173,6 +189,7 @@ for folder, exercise in {
     "iot": iot,
     "parcels": parcels,
     "anomalies": anomalies,
+    "clicks": clicks,
 }.items():
     with open(f"{folder}/data.jsonl", encoding="utf-8") as data:
         results = list(exercise([json.loads(line) for line in data]))

@@ -25,6 +25,17 @@ pub struct Plan {
     pub output: Output,
 }
 
+impl Plan {
+    /// What it reads.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let table = match &self.body {
+            Body::Join(join) => Some(&join.table),
+            _ => None,
+        };
+        std::iter::once(&self.source).chain(table)
+    }
+}
+
 /// A topic as rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
@@ -149,6 +160,8 @@ pub enum Body {
     Aggregate(Box<Aggregate>),
     /// Each row becomes a record, with aggregates over the rows before it.
     Over(Box<Over>),
+    /// Each row becomes a record, with the row of a table that has its key.
+    Join(Box<Join>),
 }
 
 impl Body {
@@ -158,6 +171,7 @@ impl Body {
             Body::Project { key, value } => (key, value),
             Body::Aggregate(aggregate) => (&aggregate.key, &aggregate.value),
             Body::Over(over) => (&over.key, &over.value),
+            Body::Join(join) => (&join.key, &join.value),
         }
     }
 
@@ -221,6 +235,39 @@ pub struct Over {
     pub key: Vec<Field>,
     /// The output's value, over the over row.
     pub value: Vec<Field>,
+}
+
+/// A stream joined with a table. A *joined row* holds the keys, then what is carried of the stream's row, then what is carried of
+/// the table's: nulls where it has none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Join {
+    /// The table: the newest row of each key.
+    pub table: Source,
+    /// Its key, over its row.
+    pub table_keys: Vec<Expr>,
+    /// What is carried of it, over its row.
+    pub table_carried: Vec<Expr>,
+    /// What the stream's rows find theirs by, over the row: one for each of the table's keys.
+    pub keys: Vec<Field>,
+    /// Over the row.
+    pub carried: Vec<Expr>,
+    /// `LEFT JOIN`: a row without one of the table goes out with nulls.
+    pub outer: bool,
+    /// How long a row waits for that of the table, in milliseconds of event time.
+    pub wait_ms: Option<i64>,
+    /// Over the joined row; what of `WHERE` concerns the stream alone is [`Plan::filter`].
+    pub filter: Option<Expr>,
+    /// The output's key, over the joined row: the keys.
+    pub key: Vec<Field>,
+    /// The output's value, over the joined row.
+    pub value: Vec<Field>,
+}
+
+impl Join {
+    /// Whether a row that waits in vain goes aside.
+    pub fn has_late(&self) -> bool {
+        !self.outer && self.wait_ms.is_some()
+    }
 }
 
 /// Rows up to and with the current one.

@@ -168,7 +168,7 @@ impl Image {
 
     /// A pipeline that reads a topic.
     pub fn reader_of(&self, topic: Uuid) -> Option<&Arc<Statement>> {
-        self.statements().find(|statement| statement.topics.is_some_and(|topics| topics.source == topic))
+        self.statements().find(|statement| statement.topics.is_some_and(|topics| topics.read().any(|id| id == topic)))
     }
 
     /// The pipeline that writes to a topic.

@@ -327,6 +327,9 @@ pub struct PipelineTopics {
     /// Records that gave no row.
     #[prost(bytes = "vec", tag = "5")]
     pub rejected: Vec<u8>,
+    /// The table that it joins; else empty.
+    #[prost(bytes = "vec", tag = "6")]
+    pub table: Vec<u8>,
 }
 
 /// A statement's definition is dropped.

@@ -49,6 +49,8 @@ pub struct Topics {
     pub late: Option<Uuid>,
     /// Records that gave no row.
     pub rejected: Option<Uuid>,
+    /// The table that it joins.
+    pub table: Option<Uuid>,
 }
 
 impl Statement {
@@ -62,6 +64,7 @@ impl Statement {
                 partials: optional(&topics.partials)?,
                 late: optional(&topics.late)?,
                 rejected: optional(&topics.rejected)?,
+                table: optional(&topics.table)?,
             }),
         };
         Some(Statement {
@@ -99,6 +102,11 @@ impl Statement {
 }
 
 impl Topics {
+    /// Those that the pipeline reads, and others write.
+    pub fn read(&self) -> impl Iterator<Item = Uuid> {
+        [Some(self.source), self.table].into_iter().flatten()
+    }
+
     /// Those that the pipeline writes to.
     pub fn written(&self) -> impl Iterator<Item = Uuid> {
         [Some(self.output), self.partials, self.late, self.rejected].into_iter().flatten()
@@ -114,6 +122,7 @@ impl From<Topics> for PipelineTopics {
             partials: bytes(topics.partials),
             late: bytes(topics.late),
             rejected: bytes(topics.rejected),
+            table: bytes(topics.table),
         }
     }
 }

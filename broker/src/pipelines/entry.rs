@@ -16,6 +16,8 @@ use leat_protocol::records::entry::EntryKind;
 pub(crate) enum Stage {
     Source,
     Merge,
+    /// Of what a join's stream is joined with.
+    Table,
 }
 
 /// Time that passed while no data came.
@@ -148,6 +150,7 @@ impl Stage {
         match self {
             Stage::Source => 0,
             Stage::Merge => 1,
+            Stage::Table => 2,
         }
     }
 
@@ -155,6 +158,7 @@ impl Stage {
         match number {
             0 => Some(Stage::Source),
             1 => Some(Stage::Merge),
+            2 => Some(Stage::Table),
             _ => None,
         }
     }

@@ -148,13 +148,16 @@ impl Tasks {
             before: known.before.clone(),
             topics,
             sources: count(topics.source),
+            tables: topics.table.map_or(0, count),
             outputs: count(topics.output),
             sides: topics.rejected.or(topics.late).map_or(1, count),
             created_ms: known.statement.created_ms,
             paused: known.statement.paused,
         });
         let mut tasks = Vec::new();
-        for (stage, topic) in [(Stage::Source, Some(topics.source)), (Stage::Merge, topics.partials)] {
+        let stages =
+            [(Stage::Source, Some(topics.source)), (Stage::Merge, topics.partials), (Stage::Table, topics.table)];
+        for (stage, topic) in stages {
             let Some(topic) = topic else { continue };
             for partition in self.server.partitions.topic(topic).iter().flat_map(|topic| topic.iter().flatten()) {
                 let name = Name { pipeline: pipeline.number, stage, partition: partition.index() };

@@ -37,6 +37,7 @@ pub(crate) fn lag(server: &Server, topics: &Topics, name: Name, standing: &Stand
     let input = match name.stage {
         Stage::Source => Some(topics.source),
         Stage::Merge => topics.partials,
+        Stage::Table => topics.table,
     };
     let partition = input.and_then(|topic| server.partitions.get(topic, name.partition));
     partition.map_or(0, |partition| (partition.high_watermark() - standing.next_offset).max(0))

@@ -1,7 +1,7 @@
 //! Whether a pipeline's state fits another plan, so that one that is replaced can go on with it.
 
 use crate::expr::Expr;
-use crate::plan::{Aggregate, Body, Call, Column, Emit, Field, Over, Plan};
+use crate::plan::{Aggregate, Body, Call, Column, Emit, Field, Join, Over, Plan};
 
 /// Whether `new` can go on with the state of `old`, and in its topics.
 ///
@@ -24,6 +24,7 @@ pub fn compatible(old: &Plan, new: &Plan) -> Result<(), String> {
         }
         (Body::Aggregate(before), Body::Aggregate(after)) => both.aggregates(before, after),
         (Body::Over(before), Body::Over(after)) => both.overs(before, after),
+        (Body::Join(before), Body::Join(after)) => both.joins(before, after),
         _ => Err("what is done with the rows is another thing".to_owned()),
     }
 }
@@ -84,12 +85,24 @@ impl Both<'_> {
         self.same(seen, "HAVING, of results that are shown before their windows close,")
     }
 
+    fn carried(&self, old: &[Expr], new: &[Expr]) -> Result<(), String> {
+        let same = old.len() == new.len() && old.iter().zip(new).all(|(old, new)| self.exprs(old, new));
+        self.same(same, "what is taken along of the rows that wait")
+    }
+
+    fn joins(&self, old: &Join, new: &Join) -> Result<(), String> {
+        self.same(self.fields(&old.keys, &new.keys) && old.key == new.key, "the key")?;
+        let kind = (old.outer, old.wait_ms) == (new.outer, new.wait_ms);
+        self.same(kind, "the kind of the join, or how long it waits,")?;
+        self.carried(&old.carried, &new.carried)?;
+        let table = old.table == new.table && old.table_keys == new.table_keys;
+        self.same(table && old.table_carried == new.table_carried, "what is kept of the table")
+    }
+
     fn overs(&self, old: &Over, new: &Over) -> Result<(), String> {
         self.same(self.fields(&old.keys, &new.keys) && old.key == new.key, "the key")?;
         self.same(old.grace_ms == new.grace_ms, "the grace")?;
-        let carried = old.carried.len() == new.carried.len();
-        let carried = carried && old.carried.iter().zip(&new.carried).all(|(old, new)| self.exprs(old, new));
-        self.same(carried, "what is taken along of the rows that wait")?;
+        self.carried(&old.carried, &new.carried)?;
         let frames = old.frames.len() == new.frames.len();
         let mut each = old.frames.iter().zip(&new.frames);
         let frames = frames && each.all(|(a, b)| a.bound == b.bound && self.calls(&a.calls, &b.calls));

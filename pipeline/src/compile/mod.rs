@@ -11,6 +11,7 @@ mod compatible;
 mod fields;
 mod grouped;
 mod insert;
+mod join;
 mod over;
 mod pull;
 mod query;

@@ -78,6 +78,11 @@ pub(super) fn check(query: &Query) -> Result<(), Error> {
 
 /// The items of a `SELECT`, `*` taken apart.
 pub(super) fn items<'a>(query: &'a Query, scope: &Scope, session: &Session) -> Result<Vec<Item<'a>>, Error> {
+    items_over(query, &[scope], session)
+}
+
+/// The same over the rows of several.
+pub(super) fn items_over<'a>(query: &'a Query, scopes: &[&Scope], session: &Session) -> Result<Vec<Item<'a>>, Error> {
     let mut items = Vec::new();
     for item in &query.select.projection {
         match item {
@@ -90,7 +95,11 @@ pub(super) fn items<'a>(query: &'a Query, scope: &Scope, session: &Session) -> R
                 items.push(Item { name, what: What::Expr(expr) });
             }
             SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => {
-                for (at, (name, typed)) in scope.own() {
+                let of: Vec<_> = scopes.iter().filter(|scope| scopes.len() == 1 || scope.is_in(item)).collect();
+                if of.is_empty() {
+                    return Err(Error::at(query.at, format!("'{item}' is of nothing in FROM")));
+                }
+                for (at, (name, typed)) in of.into_iter().flat_map(|scope| scope.own()) {
                     items.push(Item { name: name.clone(), what: What::Column(at, typed.clone()) });
                 }
             }
@@ -110,7 +119,7 @@ pub(super) fn items<'a>(query: &'a Query, scope: &Scope, session: &Session) -> R
 }
 
 /// The name of a value without `AS`: that of its column or field.
-fn named(expr: &ast::Expr, session: &Session) -> Option<String> {
+pub(super) fn named(expr: &ast::Expr, session: &Session) -> Option<String> {
     match expr {
         ast::Expr::Identifier(ident) => Some(session.name(&crate::sql::of_ident(ident))),
         ast::Expr::CompoundIdentifier(parts) => parts.last().map(|ident| session.name(&crate::sql::of_ident(ident))),
@@ -138,6 +147,9 @@ pub(super) fn plan(query: &Query, catalog: &Catalog, session: &Session) -> Resul
     if definition.is_counts() {
         let error = Error::at(query.at, format!("'{}' is no topic that a pipeline could read", definition.name));
         return Err(error.expected("SELECT without EMIT"));
+    }
+    if let Some(clause) = &query.join {
+        return super::join::plan(query, clause, definition, catalog, session);
     }
     let scope = scope_of(query, definition)?;
     let filter = query.select.selection.as_ref();
@@ -173,13 +185,16 @@ pub(super) fn plan(query: &Query, catalog: &Catalog, session: &Session) -> Resul
 }
 
 /// Leaves out the columns that no expression over the row uses.
-fn pruned(plan: &mut Plan, definition: &Definition) -> Vec<crate::plan::Column> {
+pub(super) fn pruned(plan: &mut Plan, definition: &Definition) -> Vec<crate::plan::Column> {
     let mut expressions: Vec<&mut Expr> = Vec::new();
     expressions.extend(plan.source.event_time.as_mut());
     expressions.extend(plan.filter.as_mut());
     expressions.extend(plan.explode.as_mut());
     match &mut plan.body {
         Body::Project { key, value } => expressions.extend(key.iter_mut().chain(value).map(|field| &mut field.expr)),
+        Body::Join(join) => {
+            expressions.extend(join.keys.iter_mut().map(|field| &mut field.expr).chain(&mut join.carried));
+        }
         Body::Over(over) => {
             expressions.extend(over.keys.iter_mut().map(|field| &mut field.expr).chain(&mut over.carried));
             expressions.extend(over.lags.iter_mut().map(|lag| &mut lag.argument));
@@ -198,8 +213,7 @@ fn pruned(plan: &mut Plan, definition: &Definition) -> Vec<crate::plan::Column> 
     prune(definition, &mut expressions)
 }
 
-fn source(query: &Query, definition: &Definition, session: &Session, notices: &mut Vec<String>) -> Source {
-    let ksql = definition.dialect == Dialect::Ksql;
+pub(super) fn source(query: &Query, definition: &Definition, session: &Session, notices: &mut Vec<String>) -> Source {
     let setting = match session.get("auto.offset.reset") {
         Some("latest") => Some(Start::Latest),
         Some(_) => Some(Start::Earliest),
@@ -210,6 +224,12 @@ fn source(query: &Query, definition: &Definition, session: &Session, notices: &m
             .push("Reading begins at EARLIEST; SET 'auto.offset.reset'='latest' or START FROM changes it.".to_owned());
         Start::Earliest
     });
+    source_from(definition, start)
+}
+
+/// A definition's topic as a source, read from `start` on.
+pub(super) fn source_from(definition: &Definition, start: Start) -> Source {
+    let ksql = definition.dialect == Dialect::Ksql;
     Source {
         name: definition.name.clone(),
         topic: definition.topic.clone(),
@@ -293,7 +313,10 @@ pub(super) fn output_definition(planned: &Planned, dialect: Dialect, replicas: O
     let output = &planned.plan.output;
     let (key, value) = planned.plan.body.fields();
     // Rows are as far out of order as they were. Results of windows, and of OVER, are not.
-    let disorder_ms = if planned.plan.body.is_shuffled() { 0 } else { planned.plan.source.disorder_ms };
+    let disorder_ms = match planned.plan.body {
+        Body::Project { .. } | Body::Join(_) => planned.plan.source.disorder_ms,
+        Body::Aggregate(_) | Body::Over(_) => 0,
+    };
     let column =
         |field: &Field, from| DefinitionColumn { name: field.name.clone(), of: field.of.clone(), from, computed: None };
     let keys = key.iter().enumerate().map(|(at, field)| column(field, Place::Key(at)));
@@ -326,11 +349,15 @@ fn time_column(plan: &Plan) -> Option<usize> {
     let (key, value) = plan.body.fields();
     let time = match &plan.body {
         Body::Project { .. } => plan.source.event_time.clone(),
-        Body::Over(over) => {
-            let carried = over.carried.iter().position(|expr| Some(expr) == plan.source.event_time.as_ref());
-            carried.map(|at| Expr::Column(over.keys.len() + at))
-        }
+        Body::Over(over) => carried_time(plan, over.keys.len(), &over.carried),
+        Body::Join(join) => carried_time(plan, join.keys.len(), &join.carried),
         Body::Aggregate(aggregate) => Some(super::aggregate::window_time(aggregate.keys.len())),
     };
     time.and_then(|time| key.iter().chain(value).position(|field| field.expr == time))
+}
+
+/// The event time, where it is carried behind so many keys.
+fn carried_time(plan: &Plan, keys: usize, carried: &[Expr]) -> Option<Expr> {
+    let at = carried.iter().position(|expr| Some(expr) == plan.source.event_time.as_ref())?;
+    Some(Expr::Column(keys + at))
 }

@@ -3,8 +3,9 @@
 use super::catalog::Definition;
 use crate::expr::Expr;
 use crate::plan::{self, Column};
-use crate::sql::{Error, Name};
+use crate::sql::{Error, Name, of_ident};
 use crate::value::Type;
+use sqlparser::ast::{ObjectNamePart, SelectItem, SelectItemQualifiedWildcardKind};
 use std::cell::RefCell;
 
 /// An expression and its type.
@@ -65,6 +66,28 @@ impl Scope {
 
     pub(super) fn is_table(&self, name: &Name) -> bool {
         self.tables.iter().any(|table| name.matches(&table.text))
+    }
+
+    /// Whether `*`, or `name.*`, means its columns.
+    pub(super) fn is_in(&self, star: &SelectItem) -> bool {
+        match star {
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                let table = name.0.first().and_then(ObjectNamePart::as_ident);
+                table.is_some_and(|table| self.is_table(&of_ident(table)))
+            }
+            _ => true,
+        }
+    }
+
+    /// The same row behind `by` others.
+    pub(super) fn shifted(mut self, by: usize) -> Scope {
+        self.columns.iter_mut().for_each(|(_, typed)| typed.expr.map_columns(&|at| at + by));
+        self
+    }
+
+    /// Whether a column of its own, not of the record's, has this name.
+    pub(super) fn has_own(&self, name: &Name) -> bool {
+        self.own().any(|(_, (own, _))| name.matches(own))
     }
 
     /// A column by its name: exactly, else without case where it is not quoted.

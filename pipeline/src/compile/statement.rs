@@ -154,8 +154,13 @@ fn output(
 fn insert_select(into: &Name, query: &Query, catalog: &Catalog, session: &Session) -> Result<Compiled, Error> {
     let definition = target(into, catalog)?;
     let mut planned = query::plan(query, catalog, session)?;
-    let Body::Project { key, value } = &mut planned.plan.body else {
-        return Err(Error::at(query.at, "INSERT INTO a stream does not group").expected("CREATE TABLE ... AS SELECT"));
+    let (key, value) = match &mut planned.plan.body {
+        Body::Project { key, value } => (key, value),
+        Body::Join(join) => (&mut join.key, &mut join.value),
+        Body::Aggregate(_) | Body::Over(_) => {
+            let error = Error::at(query.at, "INSERT INTO a stream does not group");
+            return Err(error.expected("CREATE TABLE ... AS SELECT"));
+        }
     };
     // The values in the order of the stream's columns, under their names.
     let mut fields = Vec::new();
@@ -198,7 +203,7 @@ fn select(query: &Query, catalog: &Catalog, session: &Session) -> Result<Compile
     }
     let source = query::source_of(query, catalog)?;
     if query.emit.is_none() {
-        if source.materialized && query.window.is_none() {
+        if source.materialized && query.window.is_none() && query.join.is_none() {
             return Ok(Compiled { action: super::pull::pull(query, catalog, session)?, notices: Vec::new() });
         }
         if source.dialect == Dialect::Ksql {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::expr::{function, to_text};
-use crate::plan::{Body, Column, Emit, Format, FrameBound, From as Place, Function, Start, Window};
+use crate::plan::{Body, Column, Emit, Format, FrameBound, From as Place, Function, Source, Start, Window};
 use crate::sql::{Error, parse};
 use crate::value::Value;
 
@@ -554,6 +554,79 @@ fn value(expr: &str) -> String {
 fn every_function_gives_what_its_example_says() {
     for function in function::all().filter(|function| !function.example.1.is_empty()) {
         assert_eq!(value(function.example.0), function.example.1, "{}", function.example.0);
+    }
+}
+
+const PROFILES: &str = "CREATE TABLE profiles (id VARCHAR PRIMARY KEY, name VARCHAR, pageid VARCHAR, age INT)
+    WITH (kafka_topic='profiles', value_format='JSON');";
+
+#[test]
+fn a_join_reads_both_sides_and_filters_the_stream_beside_its_log() {
+    let of = |select: &str| plan(&format!("{VIEWS}{PROFILES}CREATE STREAM j AS SELECT {select};"));
+    let plan = of("v.userid, UCASE(v.pageid) || p.name AS at, p.age + 1 AS next FROM page_views v
+        LEFT JOIN profiles p WAIT 10 MINUTES ON v.userid = p.id WHERE viewtime > 3 AND (p.age > 3 OR p.age IS NULL)");
+    let Body::Join(join) = &plan.body else { panic!("{plan:?}") };
+    assert_eq!((names(&join.key), join.outer, join.wait_ms), (vec![("userid", Type::String)], true, Some(600_000)));
+    assert_eq!(names(&join.value), [("at", Type::String), ("next", Type::Integer)]);
+    let columns = |source: &Source| source.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (columns(&plan.source), columns(&join.table)),
+        (
+            vec!["viewtime".to_owned(), "userid".to_owned(), "pageid".to_owned()],
+            vec!["id".to_owned(), "name".to_owned(), "age".to_owned()],
+        )
+    );
+    assert!(plan.filter.is_some() && join.filter.is_some());
+    assert_eq!((join.carried.len(), join.table_carried.len()), (1, 2), "UCASE(pageid) as a whole; name and age");
+    assert_eq!((plan.output.key_format, plan.output.is_table), (Format::Kafka, false));
+    // The table's key is the stream's, where there is always one.
+    let Body::Join(join) = of("p.*, viewtime FROM page_views JOIN profiles AS p ON p.id = page_views.userid").body
+    else {
+        panic!()
+    };
+    assert_eq!(names(&join.key), [("id", Type::String)]);
+    let value = ["name", "pageid", "age", "viewtime"];
+    assert_eq!(join.value.iter().map(|field| field.name.as_str()).collect::<Vec<_>>(), value);
+    let counts = "CREATE TABLE n AS SELECT pageid, COUNT(*) AS n FROM page_views GROUP BY pageid;
+        CREATE STREAM all_views (pageid VARCHAR KEY, n BIGINT) WITH (kafka_topic='all', partitions=1);
+        CREATE STREAM other (pageid VARCHAR) WITH (kafka_topic='other');
+        INSERT INTO all_views SELECT o.pageid, n FROM other o JOIN n ON o.pageid = n.pageid;";
+    let Body::Join(join) = super::tests::plan(&format!("{VIEWS}{counts}")).body else { panic!() };
+    assert_eq!((join.table.topic.as_str(), names(&join.value)), ("n", vec![("n", Type::BigInt)]));
+}
+
+#[test]
+fn what_a_join_can_not_do_is_said_where_it_stands() {
+    let of = |rest: &str| {
+        message(&format!("{VIEWS}{PROFILES}CREATE STREAM s2 (id VARCHAR) WITH (kafka_topic='s2');\n{rest}"))
+    };
+    let join = |on: &str| of(&format!("SELECT name FROM page_views v JOIN profiles p ON {on} EMIT CHANGES;"));
+    for (found, expected) in [
+        (of("SELECT s2.id FROM page_views v JOIN s2 ON v.userid = s2.id EMIT CHANGES;"), "column 37: 's2' is a stream"),
+        (of("SELECT 1 FROM page_views v JOIN s2 WITHIN 1 HOUR ON v.userid = s2.id EMIT CHANGES;"), "two streams"),
+        (of("SELECT 1 FROM profiles JOIN s2 ON id = id EMIT CHANGES;"), "column 15: 'profiles' is a table"),
+        (
+            of("SELECT 1 FROM page_views RIGHT JOIN profiles p ON userid = id EMIT CHANGES;"),
+            "RIGHT JOIN is not supported",
+        ),
+        (of("SELECT 1 FROM page_views JOIN nothing ON 1 = 1 EMIT CHANGES;"), "there is no table 'nothing'"),
+        (
+            of("SELECT COUNT(*) FROM page_views JOIN profiles ON userid = id GROUP BY name EMIT CHANGES;"),
+            "GROUP BY over a join",
+        ),
+        (of("SELECT x.* FROM page_views JOIN profiles ON userid = id EMIT CHANGES;"), "'x.*' is of nothing in FROM"),
+        (
+            of("SELECT * FROM page_views JOIN profiles ON userid = id EMIT CHANGES;"),
+            "two columns of the result are named 'pageid'",
+        ),
+        (of("SELECT userid FROM page_views EMIT CHANGES WAIT 3 SECONDS;"), "WAIT belongs to a JOIN"),
+        (join("v.userid < p.id"), "column 50: a join needs equality"),
+        (join("v.viewtime = p.id"), "column 50: this is a BIGINT, and the table's key a"),
+        (join("v.userid = p.name"), "column 61: this is not the table's key"),
+        (join("v.userid = v.pageid"), "this is of the other side of the join"),
+        (join("pageid = p.id"), "both sides of the join have a 'pageid'"),
+    ] {
+        assert!(found.contains(expected), "{found}\n{expected}");
     }
 }
 

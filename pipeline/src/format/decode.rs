@@ -76,11 +76,32 @@ impl Decoder {
     /// # Errors
     /// Why the record is no row.
     pub fn decode(&self, record: &Input<'_>, row: &mut Vec<Value>) -> Result<(), Rejected> {
-        row.clear();
-        row.resize(self.columns, Value::Null);
         let value =
             record.value.ok_or_else(|| Rejected("the value is null, which is no row of a stream".to_owned()))?;
-        self.value.decode(value, self.timestamps, row)?;
+        self.rest(record, row)?;
+        self.value.decode(value, self.timestamps, row)
+    }
+
+    /// The same of a table's record, whose key says which row it is. False where its value is null, so that there is no such row any
+    /// more: then the columns of the value are null.
+    ///
+    /// # Errors
+    /// Why the record is no row.
+    pub fn decode_table(&self, record: &Input<'_>, row: &mut Vec<Value>) -> Result<bool, Rejected> {
+        if record.key.is_none() {
+            return Err(Rejected("the key is null, by which a table's row is known".to_owned()));
+        }
+        self.rest(record, row)?;
+        match record.value {
+            None => Ok(false),
+            Some(value) => self.value.decode(value, self.timestamps, row).map(|()| true),
+        }
+    }
+
+    /// Everything but the value.
+    fn rest(&self, record: &Input<'_>, row: &mut Vec<Value>) -> Result<(), Rejected> {
+        row.clear();
+        row.resize(self.columns, Value::Null);
         if let Some(key) = record.key
             && !self.key.fields.is_empty()
         {

@@ -8,6 +8,7 @@ mod cursor;
 mod depth;
 mod dialect;
 mod error;
+mod join;
 mod script;
 mod select;
 mod statement;
@@ -18,7 +19,7 @@ pub use error::{Error, nearest};
 pub use script::parse;
 pub(crate) use select::{interval_ms, of_ident};
 pub use statement::{
-    ColumnDef, CreateAs, Define, Kind, Name, Place, Query, Setting, Show, Statement, What, WindowClause,
+    ColumnDef, CreateAs, Define, JoinClause, Kind, Name, Place, Query, Setting, Show, Statement, What, WindowClause,
 };
 pub(crate) use types::type_of;
 

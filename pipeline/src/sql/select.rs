@@ -1,23 +1,21 @@
 //! `SELECT`: the streaming clauses are taken out, the rest is `sqlparser`'s.
 
 use super::cursor::{Cursor, is_word};
-use super::{Error, Name, Query, depth, dialect, window};
+use super::{Error, Name, Query, depth, dialect, join, window};
 use crate::plan::{Emit, Start};
 use sqlparser::ast::{Expr, SetExpr, TableFactor};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 /// Clauses that streams do not have, or not yet.
-const NOT_YET: [(&[&str], &str); 13] = [
-    (&["JOIN"], "joins are"),
-    (&["LEFT", "JOIN"], "joins are"),
-    (&["LEFT", "OUTER"], "joins are"),
-    (&["RIGHT", "JOIN"], "joins are"),
-    (&["FULL", "JOIN"], "joins are"),
-    (&["FULL", "OUTER"], "joins are"),
-    (&["INNER", "JOIN"], "joins are"),
-    (&["CROSS", "JOIN"], "joins are"),
-    (&["FOR", "SYSTEM_TIME"], "joins are"),
+const NOT_YET: [(&[&str], &str); 11] = [
+    (&["RIGHT", "JOIN"], "RIGHT JOIN is"),
+    (&["RIGHT", "OUTER"], "RIGHT JOIN is"),
+    (&["FULL", "JOIN"], "FULL JOIN is"),
+    (&["FULL", "OUTER"], "FULL JOIN is"),
+    (&["CROSS", "JOIN"], "CROSS JOIN, but of UNNEST, is"),
+    (&["NATURAL"], "NATURAL JOIN is"),
+    (&["FOR", "SYSTEM_TIME"], "FOR SYSTEM_TIME AS OF is"),
     (&["UNION"], "UNION is"),
     (&["ORDER", "BY"], "ORDER BY is"),
     (&["INTERSECT"], "INTERSECT is"),
@@ -61,6 +59,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Query, Error> {
     if query.with.is_some() {
         return Err(Error::at(at, "WITH is not supported yet").expected("SELECT"));
     }
+    let join = join::of(&select.from, clauses.wait)?;
     let (from, alias) = match clauses.table.take() {
         Some(table) => (Some(table), from_of(&select.from, at)?.1),
         None => from_of(&select.from, at)?,
@@ -69,6 +68,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Query, Error> {
         select,
         from,
         alias,
+        join,
         window: clauses.window,
         partition_by: clauses.partition_by,
         unnest: clauses.unnest,
@@ -91,6 +91,7 @@ struct Clauses {
     table: Option<Name>,
     partition_by: Vec<Expr>,
     unnest: Option<(Box<Expr>, Name)>,
+    wait: Option<(i64, Location)>,
     emit: Option<(Emit, Location)>,
     has_over: bool,
     grace_ms: Option<i64>,
@@ -145,6 +146,11 @@ impl Clauses {
             self.partition_by = partition_by(cursor)?;
         } else if cursor.takes(&["CROSS", "JOIN", "UNNEST"]) {
             self.unnest = Some(unnest(cursor)?);
+        } else if self.has_from && cursor.sees(&["WAIT"]) && matches!(cursor.peek_at(1), Token::Number(..)) {
+            cursor.word("WAIT")?;
+            self.wait = Some((window::grace(cursor)?, at));
+        } else if self.has_from && cursor.sees(&["WITHIN"]) && matches!(cursor.peek_at(1), Token::Number(..)) {
+            return Err(Error::at(at, "joins of two streams are not supported yet"));
         } else if let Some((_, what)) = NOT_YET.iter().find(|(words, _)| cursor.sees(words)) {
             return Err(Error::at(at, format!("{what} not supported yet")));
         } else {
@@ -277,11 +283,9 @@ fn location(text: &str) -> Option<Location> {
 fn from_of(from: &[sqlparser::ast::TableWithJoins], at: Location) -> Result<(Option<Name>, Option<Name>), Error> {
     let [table] = from else {
         let second = from.get(1).and_then(|table| name_of(&table.relation)).map_or(at, |(name, _)| name.at);
-        return if from.is_empty() { Ok((None, None)) } else { Err(Error::at(second, "joins are not supported yet")) };
+        let comma = || Error::at(second, "a join by a comma is not supported").expected("JOIN ... ON");
+        return if from.is_empty() { Ok((None, None)) } else { Err(comma()) };
     };
-    if !table.joins.is_empty() {
-        return Err(Error::at(at, "joins are not supported yet"));
-    }
     if let TableFactor::Derived { .. } = &table.relation {
         let error = Error::at(at, "a SELECT within FROM is not supported yet");
         return Err(error.expected("CREATE VIEW name AS SELECT ..., and FROM name"));
@@ -291,7 +295,7 @@ fn from_of(from: &[sqlparser::ast::TableWithJoins], at: Location) -> Result<(Opt
     Ok((Some(name), alias))
 }
 
-fn name_of(relation: &TableFactor) -> Option<(Name, Option<Name>)> {
+pub(super) fn name_of(relation: &TableFactor) -> Option<(Name, Option<Name>)> {
     let TableFactor::Table { name, alias, args: None, .. } = relation else { return None };
     let [part] = name.0.as_slice() else { return None };
     let name = of_ident(part.as_ident()?);

@@ -230,6 +230,8 @@ pub struct Query {
     pub from: Option<Name>,
     /// Its alias.
     pub alias: Option<Name>,
+    /// `JOIN`.
+    pub join: Option<JoinClause>,
     /// How rows are put into windows.
     pub window: Option<WindowClause>,
     /// `PARTITION BY`.
@@ -250,6 +252,21 @@ pub struct Query {
     pub at_least: Vec<(i32, i64)>,
     /// Where it begins.
     pub at: Location,
+}
+
+/// `[LEFT] JOIN table [alias] [WAIT length] ON condition`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JoinClause {
+    /// What is joined.
+    pub table: Name,
+    /// Its alias.
+    pub alias: Option<Name>,
+    /// `LEFT JOIN`.
+    pub outer: bool,
+    /// `ON`.
+    pub on: Box<Expr>,
+    /// `WAIT`.
+    pub wait_ms: Option<i64>,
 }
 
 /// How rows are put into windows.

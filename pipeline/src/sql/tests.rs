@@ -88,8 +88,8 @@ fn an_error_points_at_its_place() {
             "line 2, column 8: 'CHANGE' is not understood here; expected CHANGES, FINAL, ON; did you mean 'CHANGES'?\n    EMIT CHANGE\n         ^",
         ),
         (
-            "SELECT a FROM t JOIN u ON t.a = u.a",
-            "line 1, column 17: joins are not supported yet\n  SELECT a FROM t JOIN u ON t.a = u.a\n                  ^",
+            "SELECT a FROM t FULL JOIN u ON t.a = u.a",
+            "line 1, column 17: FULL JOIN is not supported yet\n  SELECT a FROM t FULL JOIN u ON t.a = u.a\n                  ^",
         ),
         (
             "CREATE STREAM s (a INTT) WITH (x='y')",

@@ -50,15 +50,22 @@ pub struct Merged {
     pub aggregated: u64,
     /// Of them, windows that have closed.
     pub closed: u64,
+    /// Rows of a join, of those that are closed, that gave no result: by `WHERE`, or for want of a row of the table.
+    pub filtered: u64,
 }
 
 impl Merged {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let Merged { rows, aggregated, closed } = *self;
-        [rows, aggregated, closed].iter().for_each(|&count| put_uint(out, count));
+        let Merged { rows, aggregated, closed, filtered } = *self;
+        [rows, aggregated, closed, filtered].iter().for_each(|&count| put_uint(out, count));
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Merged, Corrupt> {
-        Ok(Merged { rows: reader.uint()?, aggregated: reader.uint()?, closed: reader.uint()? })
+        Ok(Merged {
+            rows: reader.uint()?,
+            aggregated: reader.uint()?,
+            closed: reader.uint()?,
+            filtered: reader.uint()?,
+        })
     }
 }

@@ -21,6 +21,8 @@ mod united;
 #[cfg(test)]
 mod bounds_tests;
 #[cfg(test)]
+mod join_tests;
+#[cfg(test)]
 mod over_tests;
 #[cfg(test)]
 mod tests;

@@ -162,7 +162,7 @@ proptest! {
         prop_assert_eq!(counts.rows, counts.applied + counts.late + counts.filtered + counts.rejected);
         let given = pipeline.output.len() as u64;
         prop_assert_eq!(counts.assigned, given + counts.window_late);
-        prop_assert_eq!(pipeline.merged(), Merged { rows: given, aggregated: given, closed: given });
+        prop_assert_eq!(pipeline.merged(), Merged { rows: given, aggregated: given, closed: given, filtered: 0 });
         prop_assert!(pipeline.merges.iter().all(|merge| merge.open_windows() == 0));
     }
 

@@ -4,7 +4,9 @@
 //!   0 slice    start int | end int | since int | cell        since: the first window end that it counts for
 //!   1 session  first int | last int | cell
 //!   2 progress source partition int | watermark int | next offset int
-//!   3 row      time int | place | count, values | count, arguments       of OVER
+//!   3 row      time int | place | count, values | count, arguments       of OVER, and of a join
+//!   4 entry    is there u8 | count, values                               of a join's table: the newest row of the key, or that it is gone
+//!   5 loaded   partition int | partitions int                            of a join's table: what was there at the beginning has come
 //! ```
 
 use super::cell::{Argument, Cell};
@@ -31,6 +33,12 @@ pub(crate) enum Partial {
     },
     Progress(Progress),
     Row(Sent),
+    Entry(Option<Box<[Value]>>),
+    Loaded {
+        partition: i32,
+        /// How many the table has.
+        partitions: i32,
+    },
 }
 
 /// A row that is sent as it is.
@@ -46,15 +54,14 @@ impl Sent {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_int(out, self.time);
         self.place.encode(out);
-        put_len(out, self.carried.len());
-        self.carried.iter().for_each(|value| put_value(out, value));
+        put_values(out, &self.carried);
         put_len(out, self.arguments.len());
         self.arguments.iter().for_each(|argument| argument.encode(out));
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Sent, Corrupt> {
         let (time, place) = (reader.int()?, Place::decode(reader)?);
-        let carried = (0..reader.len()?).map(|_| reader.value()).collect::<Result<_, Corrupt>>()?;
+        let carried = values(reader)?;
         let arguments = (0..reader.len()?).map(|_| Argument::decode(reader)).collect::<Result<_, Corrupt>>()?;
         Ok(Sent { time, place, carried, arguments })
     }
@@ -93,6 +100,15 @@ impl Partial {
                 out.push(3);
                 sent.encode(&mut out);
             }
+            Partial::Entry(values) => {
+                out.extend([4, u8::from(values.is_some())]);
+                put_values(&mut out, values.as_deref().unwrap_or_default());
+            }
+            Partial::Loaded { partition, partitions } => {
+                out.push(5);
+                put_int(&mut out, i64::from(*partition));
+                put_int(&mut out, i64::from(*partitions));
+            }
         }
         out
     }
@@ -108,14 +124,34 @@ impl Partial {
                 Partial::Session { first: reader.int()?, last: reader.int()?, cell: Cell::decode(calls, &mut reader)? }
             }
             2 => Partial::Progress(Progress {
-                partition: i32::try_from(reader.int()?).map_err(|_| Corrupt("a partition"))?,
+                partition: number(&mut reader)?,
                 watermark: reader.int()?,
                 next_offset: reader.int()?,
             }),
             3 => Partial::Row(Sent::decode(&mut reader)?),
+            4 => {
+                let is_there = reader.byte()? != 0;
+                let values = values(&mut reader)?;
+                Partial::Entry(is_there.then_some(values))
+            }
+            5 => Partial::Loaded { partition: number(&mut reader)?, partitions: number(&mut reader)? },
             _ => return Err(Corrupt("a partial of an unknown kind")),
         };
         reader.end()?;
         Ok(partial)
     }
+}
+
+/// How many values, and they.
+pub(crate) fn put_values(out: &mut Vec<u8>, values: &[Value]) {
+    put_len(out, values.len());
+    values.iter().for_each(|value| put_value(out, value));
+}
+
+pub(crate) fn values(reader: &mut Reader<'_>) -> Result<Box<[Value]>, Corrupt> {
+    (0..reader.len()?).map(|_| reader.value()).collect()
+}
+
+fn number(reader: &mut Reader<'_>) -> Result<i32, Corrupt> {
+    i32::try_from(reader.int()?).map_err(|_| Corrupt("a partition"))
 }

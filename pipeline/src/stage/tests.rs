@@ -204,6 +204,7 @@ impl Pipeline {
             rows: sum.rows + of.rows,
             aggregated: sum.aggregated + of.aggregated,
             closed: sum.closed + of.closed,
+            filtered: sum.filtered + of.filtered,
         };
         self.merges.iter().map(MergeStage::counts).fold(Merged::default(), add)
     }
@@ -344,7 +345,7 @@ proptest! {
         prop_assert_eq!(counts.rows, counts.applied + counts.late + counts.filtered + counts.rejected);
         let aggregated: i64 = results.values().map(|(count, _)| count).sum();
         prop_assert_eq!(counts.assigned, aggregated as u64 + counts.window_late);
-        let due = Merged { rows: counts.applied, aggregated: aggregated as u64, closed: aggregated as u64 };
+        let due = Merged { rows: counts.applied, aggregated: aggregated as u64, closed: aggregated as u64, filtered: 0 };
         prop_assert_eq!(pipeline.merged(), due);
         prop_assert!(pipeline.merges.iter().all(|merge| merge.bytes() == 0 && merge.open_windows() == 0));
     }
@@ -372,7 +373,7 @@ proptest! {
         prop_assert_eq!(pipeline.finals(), results.clone());
         prop_assert_eq!(pipeline.newest(), results);
         let rows_sent = rows.len() as u64;
-        prop_assert_eq!(pipeline.merged(), Merged { rows: rows_sent, aggregated: rows_sent, closed: rows_sent });
+        prop_assert_eq!(pipeline.merged(), Merged { rows: rows_sent, aggregated: rows_sent, closed: rows_sent, filtered: 0 });
         prop_assert!(pipeline.merges.iter().all(|merge| merge.bytes() == 0 && merge.open_windows() == 0));
     }
 

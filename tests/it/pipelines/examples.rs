@@ -41,6 +41,10 @@ async fn run(bench: &mut Bench, folder: &Path, command: &str) {
                 bench.producer.send(record).await.expect("room").await.expect("an acknowledgement");
             }
         }
+        ["leat", "consume", topic, "--count", count] => {
+            let count: usize = count.parse().expect("a number");
+            read(&bench.broker.bootstrap(), topic, |records| records.len() >= count).await;
+        }
         _ => panic!("what is '{command}'?"),
     }
 }

@@ -4,6 +4,7 @@ mod budget;
 mod counts;
 mod exactly_once;
 mod examples;
+mod joins;
 mod reach;
 mod replace;
 mod stages;

@@ -70,11 +70,13 @@ fn memberships(running: &[Running], sheet: &mut Sheet) {
     let each = running.iter().flat_map(|running| {
         let (counts, merged) = (running.standing.counts, running.standing.merged);
         let each = match running.name.stage {
-            Stage::Source => [(&"assigned", counts.assigned), (&"late", counts.window_late)],
-            Stage::Merge => [(&"aggregated", merged.aggregated), (&"closed", merged.closed)],
+            Stage::Source => vec![(&"assigned", counts.assigned), (&"late", counts.window_late)],
+            Stage::Merge => vec![(&"aggregated", merged.aggregated), (&"closed", merged.closed)],
+            Stage::Table => Vec::new(),
         };
         let name = &running.pipeline.name as &dyn Display;
-        each.map(|(outcome, count)| ([name, &running.name.partition, outcome as &dyn Display], count))
+        let each = each.into_iter();
+        each.map(move |(outcome, count)| ([name, &running.name.partition, outcome as &dyn Display], count))
     });
     let help = "How often rows of a pipeline count for a window.";
     sheet.family(("leat_pipeline_memberships_total", Kind::Counter, help), ["pipeline", "partition", "outcome"], each);
@@ -84,6 +86,7 @@ fn stage(stage: Stage) -> &'static dyn Display {
     match stage {
         Stage::Source => &"source",
         Stage::Merge => &"merge",
+        Stage::Table => &"table",
     }
 }
 

@@ -6,6 +6,7 @@ use leat_pipeline::compile::Pull;
 use leat_pipeline::value::Value;
 
 use super::super::{Catalog, Stage, Standing};
+use super::show::shown;
 use super::{Ended, Event, Out, pull};
 use crate::server::Server;
 
@@ -29,16 +30,19 @@ pub(super) async fn run(server: &Arc<Server>, pipeline: &str, asked: &Pull, out:
 fn row(stage: Stage, partition: i32, standing: &Standing) -> Vec<Value> {
     let (counts, merged) = (standing.counts, standing.merged);
     let (name, rows, source, merge) = match stage {
-        Stage::Source => {
+        Stage::Source | Stage::Table => {
             let counted = [counts.applied, counts.late, counts.filtered, counts.rejected];
-            ("source", counts.rows, Some((counted, [counts.assigned, counts.window_late])), None)
+            (shown(stage), counts.rows, Some((counted, [counts.assigned, counts.window_late])), None)
         }
-        Stage::Merge => ("merge", merged.rows, None, Some([merged.aggregated, merged.closed])),
+        Stage::Merge => (shown(stage), merged.rows, None, Some([merged.aggregated, merged.closed])),
     };
     let mut row = vec![Value::string(name), Value::Int(partition.into()), number(rows)];
     match source {
         Some((rows, memberships)) => row.extend(rows.into_iter().chain(memberships).map(number)),
-        None => row.extend(std::iter::repeat_n(Value::Null, 6)),
+        None => {
+            let none = || Value::Null;
+            row.extend([none(), none(), number(merged.filtered), none(), none(), none()]);
+        }
     }
     match merge {
         Some(merge) => row.extend(merge.map(number)),

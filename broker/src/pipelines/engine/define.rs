@@ -151,6 +151,14 @@ async fn topics(server: &Arc<Server>, plan: &Plan, factor: Option<i16>) -> Resul
         Body::Project { .. } => false,
         Body::Aggregate(aggregate) => aggregate.window != Window::None,
         Body::Over(_) => true,
+        Body::Join(join) => join.has_late(),
+    };
+    let table = match &plan.body {
+        Body::Join(join) => {
+            let name = &join.table.topic;
+            Some(image.topic(name).ok_or_else(|| format!("there is no topic '{name}'"))?.id)
+        }
+        _ => None,
     };
     let policy = if output.is_table { "compact" } else { "delete" };
     let output_id = topic(server, &output.topic, partitions, factor, &[("cleanup.policy", policy)]).await?;
@@ -160,13 +168,13 @@ async fn topics(server: &Arc<Server>, plan: &Plan, factor: Option<i16>) -> Resul
     let aside = |suffix: &str| format!("{}-{suffix}", output.topic);
     let partials = if plan.body.is_shuffled() {
         let kept = [("retention.ms", "-1"), ("cleanup.policy", "delete")];
-        Some(fresh_topic(server, &aside("partials"), partitions, factor, &kept).await?)
+        Some(fresh_topic(server, &free_name(&image, &aside("partials"), plan), partitions, factor, &kept).await?)
     } else {
         None
     };
     let late = if has_late { Some(topic(server, &aside("late"), source_partitions, factor, &[]).await?) } else { None };
     let rejected = Some(topic(server, &aside("rejected"), source_partitions, factor, &[]).await?);
-    Ok(Topics { source: source.id, output: output_id, partials, late, rejected })
+    Ok(Topics { source: source.id, output: output_id, partials, late, rejected, table })
 }
 
 /// What a topic that is made is.
@@ -191,6 +199,21 @@ async fn topic(
     create_topic(server, New { name, partitions, factor, configs }).await
 }
 
+/// A name for an internal topic: several joins may add to one stream.
+fn free_name(image: &Image, name: &str, plan: &Plan) -> String {
+    let used = |name: &str| image.topic(name).is_some_and(|topic| is_internal(image, topic.id));
+    if !matches!(plan.body, Body::Join(_)) || !used(name) {
+        return name.to_owned();
+    }
+    let mut names = (2..).map(|number| format!("{name}-{number}"));
+    names.find(|name| !used(name)).unwrap_or_else(|| name.to_owned())
+}
+
+/// Whether a topic lies between the stages of a pipeline.
+fn is_internal(image: &Image, topic: Uuid) -> bool {
+    image.statements().any(|statement| statement.topics.is_some_and(|topics| topics.partials == Some(topic)))
+}
+
 /// A topic that no other pipeline has written to.
 async fn fresh_topic(
     server: &Arc<Server>,
@@ -201,10 +224,7 @@ async fn fresh_topic(
 ) -> Result<Uuid, Ended> {
     let image = server.image();
     if let Some(known) = image.topic(name) {
-        let used = image
-            .statements()
-            .any(|statement| statement.topics.is_some_and(|topics| topics.partials == Some(known.id)));
-        if used {
+        if is_internal(&image, known.id) {
             return Err(format!("topic '{name}' belongs to another pipeline").into());
         }
         delete_topics(server, std::slice::from_ref(&known.name)).await?;
@@ -303,7 +323,8 @@ pub(super) async fn drop(
     let statement = known.map(|known| known.statement.clone()).ok_or_else(|| format!("there is no '{name}'"))?;
     let name = &statement.name;
     let reads = |known: &&super::super::Known| {
-        known.statement.name != *name && known.plan.as_ref().is_some_and(|plan| plan.source.name == *name)
+        let of = |plan: &Arc<Plan>| plan.sources().any(|source| source.name == *name);
+        known.statement.name != *name && known.plan.as_ref().is_some_and(of)
     };
     if let Some(reader) = catalog.pipelines().find(reads) {
         return Err(format!("pipeline {} reads {name}; drop it first", reader.statement.name).into());

@@ -24,10 +24,13 @@ use crate::server::Server;
 /// Between two looks at logs where nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// A partition of the source.
+/// A partition of the source, or of a join's table.
 struct Input {
     partition: Arc<Partition>,
     stage: SourceStage,
+    is_table: bool,
+    /// Of a table, until it is there: the entry before which is what was in it when the query began.
+    begins_at: Option<u64>,
     /// What is left of the records without entries: the next offset, and where they end.
     cleaned: Option<(i64, i64)>,
     /// The next entry.
@@ -109,20 +112,29 @@ pub(super) async fn run(
 impl Query {
     async fn new(server: &Arc<Server>, plan: Arc<Plan>, until_end: bool) -> Result<Query, Ended> {
         let image = server.image();
-        let name = &plan.source.topic;
-        let topic = image.topic(name).ok_or_else(|| format!("there is no topic '{name}'"))?;
         let groups = plan.body.is_shuffled();
         let config = server.config();
-        let mut inputs = Vec::new();
-        for index in 0..topic.partition_count() {
-            let partition = server.partitions.get(topic.id, index);
-            let partition =
-                partition.ok_or_else(|| format!("partition {index} of {name} has no replica on this broker"))?;
-            server.shard(&partition).open(&partition).await;
-            let stage = SourceStage::new(plan.clone(), index, 1, now_ms(), config.leat_pipeline_flush_rows)?;
-            inputs.push(Input::new(partition, stage, &plan.source.start, until_end)?);
+        let (mut inputs, mut sources) = (Vec::new(), 0);
+        for source in plan.sources() {
+            let name = &source.topic;
+            let topic = image.topic(name).ok_or_else(|| format!("there is no topic '{name}'"))?;
+            let is_table = !std::ptr::eq(source, &plan.source);
+            let count = topic.partition_count();
+            for index in 0..count {
+                let partition = server.partitions.get(topic.id, index);
+                let partition =
+                    partition.ok_or_else(|| format!("partition {index} of {name} has no replica on this broker"))?;
+                server.shard(&partition).open(&partition).await;
+                let stage = if is_table {
+                    SourceStage::of_table(plan.clone(), index, count, 1, now_ms())?
+                } else {
+                    sources += 1;
+                    SourceStage::new(plan.clone(), index, 1, now_ms(), config.leat_pipeline_flush_rows)?
+                };
+                inputs.push(Input::new(partition, stage, is_table, &source.start, until_end)?);
+            }
         }
-        let merge = if groups { Some(MergeStage::new(plan.clone(), 0, topic.partition_count())?) } else { None };
+        let merge = if groups { Some(MergeStage::new(plan.clone(), 0, sources)?) } else { None };
         let flush = Duration::from_millis(config.leat_pipeline_flush_ms);
         let (budget, state_bytes_max) = (Budget::default(), config.leat_pipeline_state_bytes);
         Ok(Query {
@@ -188,7 +200,7 @@ impl Query {
 
     /// Rows are believed up to some time after the newest wall clock that the stage was told.
     fn tell_wall(&mut self, at: usize, results: &mpsc::Sender<Vec<Emission>>) -> Result<(), String> {
-        let Some(future) = self.plan.source.future_ms else { return Ok(()) };
+        let Some(future) = self.plan.source.future_ms.filter(|_| !self.inputs[at].is_table) else { return Ok(()) };
         let stage = &mut self.inputs[at].stage;
         if now_ms().saturating_sub(stage.wall_ms()) < future / 4 {
             return Ok(());
@@ -224,13 +236,13 @@ impl Query {
         let Some(idle) = self.plan.source.idle_ms else { return Ok(()) };
         let idle = Duration::from_millis(idle.unsigned_abs());
         let (live, quiet): (Vec<&Input>, Vec<&Input>) =
-            self.inputs.iter().partition(|input| input.data_at.elapsed() < idle);
+            self.inputs.iter().filter(|input| !input.is_table).partition(|input| input.data_at.elapsed() < idle);
         let least = live.iter().map(|input| input.stage.watermark()).min();
         let target = least.or_else(|| quiet.iter().map(|input| input.stage.watermark()).max());
         let Some(target) = target else { return Ok(()) };
         for at in 0..self.inputs.len() {
             let input = &mut self.inputs[at];
-            if input.data_at.elapsed() >= idle && input.stage.watermark() < target {
+            if !input.is_table && input.data_at.elapsed() >= idle && input.stage.watermark() < target {
                 let mut out = Vec::new();
                 input.stage.advance(target, &mut out);
                 self.deliver(out, results)?;
@@ -269,7 +281,13 @@ impl Query {
 }
 
 impl Input {
-    fn new(partition: Arc<Partition>, stage: SourceStage, start: &Start, until_end: bool) -> Result<Input, Ended> {
+    fn new(
+        partition: Arc<Partition>,
+        stage: SourceStage,
+        is_table: bool,
+        start: &Start,
+        until_end: bool,
+    ) -> Result<Input, Ended> {
         if partition.state() != State::Open {
             return Err(format!("partition {} is not open", partition.folder()).into());
         }
@@ -282,10 +300,22 @@ impl Input {
                 (next, cleaned) = (reader.first_index(), Some((from_offset, reader.clean_end())));
             }
         }
-        let until = until_end.then(|| partition.applied() + 1);
-        let now = Instant::now();
-        let read_bytes = 0;
-        Ok(Input { partition, stage, cleaned, next, from_offset, until, data_at: now, ticked_at: now, read_bytes })
+        let end = partition.applied() + 1;
+        let (until, begins_at) = (until_end.then_some(end), is_table.then_some(end));
+        let (data_at, ticked_at, read_bytes) = (Instant::now(), Instant::now(), 0);
+        Ok(Input {
+            partition,
+            stage,
+            is_table,
+            begins_at,
+            cleaned,
+            next,
+            from_offset,
+            until,
+            data_at,
+            ticked_at,
+            read_bytes,
+        })
     }
 
     fn read_bytes(&mut self) -> usize {
@@ -293,11 +323,17 @@ impl Input {
     }
 
     fn is_done(&self) -> bool {
-        self.cleaned.is_none() && self.until.is_some_and(|until| self.next >= until)
+        self.cleaned.is_none() && self.begins_at.is_none() && self.until.is_some_and(|until| self.next >= until)
     }
 
     /// Applies the next entries; `None` where there are none.
     fn step(&mut self) -> Result<Option<Vec<Emission>>, String> {
+        if self.cleaned.is_none() && self.begins_at.is_some_and(|at| self.next >= at) {
+            let mut out = Vec::new();
+            self.begins_at = None;
+            self.stage.begins(&mut out);
+            return Ok(Some(out));
+        }
         if self.is_done() {
             return Ok(None);
         }

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use super::super::{Catalog, Known, Stage, Standing, lag};
 use super::{Ended, Event, Out};
 use crate::config::Overrides;
+use crate::metadata::Topics;
 use crate::server::Server;
 
 pub(super) async fn list(
@@ -61,8 +62,11 @@ async fn definitions(catalog: &Catalog, kind: SourceKind, out: &Out) -> Result<(
 fn pipeline(server: &Server, known: &Known) -> Vec<Json> {
     let standings = server.pipelines.board.of(known.statement.number);
     let image = server.image();
-    let source = known.statement.topics.filter(|topics| image.topic_by_id(topics.source).is_none());
-    let gone = source
+    let is_gone = |topics: &Topics| topics.read().any(|topic| image.topic_by_id(topic).is_none());
+    let gone = known
+        .statement
+        .topics
+        .filter(is_gone)
         .map(|_| "its source topic was deleted: drop the pipeline, and make it again over the new one".to_owned());
     let stopped = gone.or_else(|| standings.iter().find_map(|(_, standing)| standing.stopped.clone()));
     let state = match (&known.error, known.statement.paused, stopped) {
@@ -134,6 +138,15 @@ async fn running(server: &Arc<Server>, known: &Known, out: &Out) -> Result<(), E
     out.table(&names, rows.collect::<Vec<_>>()).await
 }
 
+/// A stage's name.
+pub(super) fn shown(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Source => "source",
+        Stage::Merge => "merge",
+        Stage::Table => "table",
+    }
+}
+
 fn stage_row(stage: Stage, partition: i32, standing: &Standing, lag: i64, holds_back: bool) -> Vec<Json> {
     let counts = &standing.counts;
     let watermark = match standing.watermark {
@@ -144,12 +157,8 @@ fn stage_row(stage: Stage, partition: i32, standing: &Standing, lag: i64, holds_
         ),
     };
     let watermark = if holds_back { format!("{watermark}, the least") } else { watermark };
-    let name = match stage {
-        Stage::Source => "source",
-        Stage::Merge => "merge",
-    };
     vec![
-        json!(name),
+        json!(shown(stage)),
         json!(partition),
         json!(watermark),
         json!(standing.next_offset),
@@ -212,11 +221,34 @@ fn plan_rows(plan: &Plan) -> Vec<Vec<Json>> {
         rows.push(("finals", "only the last result of each window is a row".to_owned()));
     }
     if plan.filter.is_some() {
-        rows.push(("filter", "WHERE, before anything is grouped".to_owned()));
+        let before = if matches!(plan.body, Body::Join(_)) { "joined" } else { "grouped" };
+        rows.push(("filter", format!("WHERE, before anything is {before}")));
     }
     match &plan.body {
         Body::Project { value, .. } => {
             rows.push(("project", value.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")));
+        }
+        Body::Join(join) => {
+            let keys: Vec<&str> = join.keys.iter().map(|field| field.name.as_str()).collect();
+            let topic = format!("{}-partials", plan.output.topic);
+            let columns: Vec<&str> = join.table.columns.iter().map(|column| column.name.as_str()).collect();
+            rows.push(("shuffle", format!("rows by {} to {topic}", keys.join(", "))));
+            let table = &join.table;
+            rows.push((
+                "table",
+                format!("topic {}, all of it, columns {}, to {topic}", table.topic, columns.join(", ")),
+            ));
+            let kind = if join.outer { "LEFT: nulls where there is none" } else { "INNER" };
+            rows.push(("join", format!("with the newest row of the table in the order of {topic}; {kind}")));
+            if let Some(wait_ms) = join.wait_ms {
+                rows.push((
+                    "wait",
+                    format!("for the table's row until the least watermark is {wait_ms} ms past the row"),
+                ));
+            }
+            if join.filter.is_some() {
+                rows.push(("filter", "WHERE, of what concerns the table".to_owned()));
+            }
         }
         Body::Over(over) => {
             let keys: Vec<&str> = over.keys.iter().map(|field| field.name.as_str()).collect();

@@ -23,6 +23,7 @@ impl Live<'_> {
         let grace_ms = match &self.task.pipeline.plan.body {
             Body::Aggregate(aggregate) if aggregate.window != Window::None => aggregate.grace_ms,
             Body::Over(over) => over.grace_ms,
+            Body::Join(join) => join.wait_ms.unwrap_or(0),
             Body::Aggregate(_) | Body::Project { .. } => return None,
         };
         (stage.watermark() != NEVER).then(|| stage.watermark().saturating_sub(grace_ms))

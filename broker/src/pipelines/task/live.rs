@@ -192,6 +192,7 @@ impl Live<'_> {
                 self.rows_since_tick = false;
                 self.changed_at = None;
             }
+            Control::Begin(begin) if begin.pipeline == self.task.pipeline.number => stage.begins(out),
             Control::Advance(advance) if [0, self.task.pipeline.number].contains(&advance.pipeline) => {
                 stage.advance(advance.watermark, out);
             }

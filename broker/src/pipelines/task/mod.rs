@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leat_pipeline::plan::Plan;
+use leat_pipeline::plan::{Plan, Start};
 use leat_pipeline::stage::{MergeStage, SourceStage, Target};
 use leat_storage::GroupId;
 use tokio::sync::Notify;
@@ -40,6 +40,8 @@ pub(super) struct Pipeline {
     pub(super) topics: Topics,
     /// Partitions of the source.
     pub(super) sources: i32,
+    /// Partitions of the table that is joined.
+    pub(super) tables: i32,
     /// Partitions of the output, and of the internal topic.
     pub(super) outputs: i32,
     /// Partitions of the side topics.
@@ -193,6 +195,10 @@ impl Task {
                 Machine::Source(Box::new(SourceStage::new(plan, partition, pipeline.outputs, wall_ms, flush_rows)?))
             }
             Stage::Merge => Machine::Merge(Box::new(MergeStage::new(plan, partition, pipeline.sources)?)),
+            Stage::Table => {
+                let (tables, outputs) = (pipeline.tables, pipeline.outputs);
+                Machine::Source(Box::new(SourceStage::of_table(plan, partition, tables, outputs, wall_ms)?))
+            }
         })
     }
 
@@ -232,8 +238,8 @@ impl Task {
             }
             let begin = match (self.stage, past.begin) {
                 (Stage::Merge, _) => None,
-                (Stage::Source, Some(begin)) => Some(begin),
-                (Stage::Source, None) => Some(self.begin().await?),
+                (Stage::Source | Stage::Table, Some(begin)) => Some(begin),
+                (Stage::Source | Stage::Table, None) => Some(self.begin().await?),
             };
             if let Some(begin) = begin {
                 live.from_offset = begin.offset;
@@ -261,7 +267,12 @@ impl Task {
 
     /// Commits where the pipeline begins in this partition.
     async fn begin(&self) -> Result<Begin, Ended> {
-        let offset = log::start(&self.partition, &self.pipeline.plan.source.start).map_err(Ended::Stopped)?;
+        let start = match self.stage {
+            // All that is there.
+            Stage::Table => &Start::Earliest,
+            Stage::Source | Stage::Merge => &self.pipeline.plan.source.start,
+        };
+        let offset = log::start(&self.partition, start).map_err(Ended::Stopped)?;
         let begin = Begin { pipeline: self.pipeline.number, offset, wall_ms: now_ms() };
         self.commit(&Control::Begin(begin)).await?;
         Ok(begin)
@@ -288,7 +299,11 @@ impl Task {
     }
 
     fn producer_id(&self) -> i64 {
-        let stage = i64::from(self.stage == Stage::Merge);
-        PIPELINE_IDS + (self.pipeline.number.cast_signed() << 22) + (stage << 21) + i64::from(self.partition.index())
+        let stage = match self.stage {
+            Stage::Source => 0,
+            Stage::Table => 1 << 20,
+            Stage::Merge => 1 << 21,
+        };
+        PIPELINE_IDS + (self.pipeline.number.cast_signed() << 22) + stage + i64::from(self.partition.index())
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::{Ended, Live, Machine};
 use crate::clock::now_ms;
-use crate::pipelines::entry::{Advance, Control, Tick};
+use crate::pipelines::entry::{Advance, Control, Stage, Tick};
 
 /// How often a quiet partition looks how far the others are.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -56,6 +56,9 @@ impl Live<'_> {
     /// the first after a long quiet.
     pub(super) fn wall_at(&self) -> Option<Instant> {
         let Machine::Source(stage) = &self.machine else { return None };
+        if self.task.stage == Stage::Table {
+            return None;
+        }
         let future = self.task.pipeline.plan.source.future_ms?;
         let every = if self.rows_since_tick { (future / 4).clamp(100, 60_000) } else { (future / 2).max(100) };
         let behind = now_ms().saturating_sub(stage.wall_ms().max(self.walled_ms));
@@ -72,8 +75,10 @@ impl Live<'_> {
 
     /// How long until this partition, without data, may follow the others.
     pub(super) fn follows_after(&self) -> Option<Duration> {
-        let Machine::Source(_) = &self.machine else { return None };
-        if !self.task.pipeline.plan.body.is_shuffled() || self.task.pipeline.sources < 2 {
+        if self.task.stage != Stage::Source
+            || !self.task.pipeline.plan.body.is_shuffled()
+            || self.task.pipeline.sources < 2
+        {
             return None;
         }
         let idle = Duration::from_millis(self.task.pipeline.plan.source.idle_ms?.unsigned_abs());
@@ -82,6 +87,9 @@ impl Live<'_> {
 
     pub(super) async fn follow(&mut self) -> Result<(), Ended> {
         let Machine::Source(stage) = &self.machine else { return Ok(()) };
+        if self.task.stage == Stage::Table {
+            return Ok(());
+        }
         let Some(idle) = self.task.pipeline.plan.source.idle_ms else { return Ok(()) };
         let idle = Duration::from_millis(idle.unsigned_abs());
         if self.data_at.elapsed() < idle {

@@ -1,6 +1,7 @@
 //! The second stage: one partition of the internal topic. Unites what all source partitions send of a group, and gives results.
 
 mod history;
+mod join;
 mod over;
 mod running;
 mod slices;
@@ -8,6 +9,7 @@ mod slices;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use self::join::Joined;
 use self::over::Rows;
 use self::slices::Slices;
 use crate::codec::{Corrupt, Reader, put_bytes, put_int, put_len};
@@ -28,6 +30,7 @@ enum Groups {
     Slices(Slices),
     Sessions(United),
     Rows(Box<Rows>),
+    Join(Box<Joined>),
 }
 
 /// The second stage of a pipeline, for one partition.
@@ -57,6 +60,7 @@ impl MergeStage {
         let groups = match &plan.body {
             Body::Project { .. } => return Err("nothing is grouped".to_owned()),
             Body::Over(_) => Groups::Rows(Box::default()),
+            Body::Join(_) => Groups::Join(Box::new(Joined::new())),
             Body::Aggregate(aggregate) => match (&aggregate.window, Slicer::new(&aggregate.window)?) {
                 (Window::Session { gap_ms }, _) => Groups::Sessions(United::new(*gap_ms, aggregate.grace_ms)),
                 (_, Some(slicer)) => Groups::Slices(Slices::new(slicer, &aggregate.calls)),
@@ -100,6 +104,7 @@ impl MergeStage {
             Groups::Slices(slices) => slices.open.len(),
             Groups::Sessions(united) => united.len(),
             Groups::Rows(rows) => rows.waiting(),
+            Groups::Join(joined) => joined.waiting(),
         }
     }
 
@@ -109,6 +114,7 @@ impl MergeStage {
             Groups::Slices(slices) => slices.bytes(),
             Groups::Sessions(united) => united.bytes(),
             Groups::Rows(rows) => rows.bytes(),
+            Groups::Join(joined) => joined.bytes(),
         }
     }
 
@@ -121,11 +127,14 @@ impl MergeStage {
         let aggregate = match &plan.body {
             Body::Project { .. } => return Ok(()),
             Body::Over(over) => return self.over(over, key.unwrap_or_default(), value.unwrap_or_default(), out),
+            Body::Join(join) => return self.join(join, key.unwrap_or_default(), value.unwrap_or_default(), out),
             Body::Aggregate(aggregate) => aggregate,
         };
         let partial = Partial::decode(&aggregate.calls, value.unwrap_or_default())?;
         match partial {
-            Partial::Row(_) => return Err(Corrupt("a row among groups").into()),
+            Partial::Row(_) | Partial::Entry(_) | Partial::Loaded { .. } => {
+                return Err(Corrupt("a row among groups").into());
+            }
             Partial::Progress(progress) => self.progress(aggregate, progress, out)?,
             Partial::Slice { slice, since, cell } => {
                 self.slice(aggregate, key.unwrap_or_default(), slice, since, cell)?;
@@ -228,8 +237,11 @@ impl MergeStage {
         let source = &mut self.sources[place];
         source.watermark = source.watermark.max(progress.watermark);
         source.next_offset = source.next_offset.max(progress.next_offset);
-        let least = self.sources.iter().map(|source| source.watermark).min().unwrap_or(NEVER);
-        Ok(Some(least).filter(|&least| least > self.watermark))
+        Ok(Some(self.least()).filter(|&least| least > self.watermark))
+    }
+
+    fn least(&self) -> i64 {
+        self.sources.iter().map(|source| source.watermark).min().unwrap_or(NEVER)
     }
 
     fn progress(&mut self, aggregate: &Aggregate, progress: Progress, out: &mut Vec<Emission>) -> Result<(), Stopped> {
@@ -258,7 +270,7 @@ impl MergeStage {
                 }
             }
             Groups::Sessions(united) => self.changed.extend(united.ended(watermark)),
-            Groups::Rows(_) => {}
+            Groups::Rows(_) | Groups::Join(_) => {}
         }
         self.give_changed(aggregate, out)
     }
@@ -287,7 +299,7 @@ impl MergeStage {
                     self.give_cell(aggregate, window, &key, &cell, true, out)?;
                 }
             }
-            Groups::Rows(_) => {}
+            Groups::Rows(_) | Groups::Join(_) => {}
         }
         Ok(())
     }
@@ -310,7 +322,7 @@ impl MergeStage {
         let cell = match &self.groups {
             Groups::Slices(slices) => slices.unite(aggregate, window, key)?,
             Groups::Sessions(united) => united.cell(key, window).cloned(),
-            Groups::Rows(_) => None,
+            Groups::Rows(_) | Groups::Join(_) => None,
         };
         match cell {
             Some(cell) => self.give_cell(aggregate, window, key, &cell, last, out),
@@ -397,6 +409,7 @@ impl MergeStage {
             Groups::Slices(slices) => slices.encode(out),
             Groups::Sessions(united) => united.encode(out),
             Groups::Rows(rows) => rows.encode(out),
+            Groups::Join(joined) => joined.encode(out),
         }
     }
 
@@ -424,6 +437,7 @@ impl MergeStage {
             }
             (Groups::Sessions(united), Body::Aggregate(aggregate)) => united.decode(&aggregate.calls, &mut reader)?,
             (Groups::Rows(rows), Body::Over(over)) => rows.decode(over, &mut reader)?,
+            (Groups::Join(joined), Body::Join(join)) => joined.decode(join, &mut reader)?,
             _ => return Err(Corrupt("nothing is grouped")),
         }
         reader.end()

@@ -46,7 +46,9 @@ impl MergeStage {
                     self.give_rows(over, out)?;
                 }
             }
-            Partial::Slice { .. } | Partial::Session { .. } => return Err(Corrupt("a group among rows").into()),
+            Partial::Slice { .. } | Partial::Session { .. } | Partial::Entry(_) | Partial::Loaded { .. } => {
+                return Err(Corrupt("what is no row among rows").into());
+            }
         }
         Ok(())
     }
@@ -187,6 +189,6 @@ impl Rows {
 }
 
 /// The bytes of the texts among values, about.
-fn texts(values: &[Value]) -> usize {
+pub(super) fn texts(values: &[Value]) -> usize {
     values.iter().filter_map(Value::as_str).map(str::len).sum()
 }

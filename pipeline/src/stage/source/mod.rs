@@ -3,8 +3,11 @@
 
 mod evaluate;
 mod send;
+mod table;
 
 use std::sync::Arc;
+
+use self::table::Table;
 
 use leat_protocol::records::RecordRef;
 
@@ -33,6 +36,8 @@ enum Groups {
     Sent,
     Panes(Panes),
     Sessions(Sessions),
+    /// They are a join's table.
+    Table(Table),
 }
 
 /// The first stage of a pipeline, for one partition of its source.
@@ -94,7 +99,7 @@ impl SourceStage {
                     if key.is_empty() { None } else { Some(Encoder::new(&plan.output, plan.output.key_format, key)) };
                 (Groups::Each, Some((keyed, Encoder::new(&plan.output, plan.output.value_format, value))))
             }
-            Body::Over(_) => (Groups::Sent, None),
+            Body::Over(_) | Body::Join(_) => (Groups::Sent, None),
             Body::Aggregate(aggregate) => {
                 let groups = match (&aggregate.window, Slicer::new(&aggregate.window)?) {
                     (Window::Session { gap_ms }, _) => Groups::Sessions(Sessions::new(*gap_ms, aggregate.grace_ms)),
@@ -104,10 +109,27 @@ impl SourceStage {
                 (groups, None)
             }
         };
+        let decoder = Decoder::new(source)?;
         Ok(SourceStage {
-            decoder: Decoder::new(source)?,
             encoder,
+            flush_rows,
             rules,
+            ..SourceStage::of(plan, decoder, groups, partition, targets, wall_ms)
+        })
+    }
+
+    fn of(
+        plan: Arc<Plan>,
+        decoder: Decoder,
+        groups: Groups,
+        partition: i32,
+        targets: i32,
+        wall_ms: i64,
+    ) -> SourceStage {
+        SourceStage {
+            decoder,
+            encoder: None,
+            rules: Rules { disorder_ms: 0, idle_ms: None, future_ms: None },
             clock: Clock::new(wall_ms),
             groups,
             counts: Counts::default(),
@@ -118,8 +140,8 @@ impl SourceStage {
             plan,
             partition,
             targets,
-            flush_rows,
-        })
+            flush_rows: u64::MAX,
+        }
     }
 
     /// What became of the rows so far.
@@ -145,7 +167,7 @@ impl SourceStage {
     /// Memory that its state takes, about.
     pub fn bytes(&self) -> usize {
         match &self.groups {
-            Groups::Each | Groups::Sent => 0,
+            Groups::Each | Groups::Sent | Groups::Table(_) => 0,
             Groups::Panes(panes) => panes.bytes(),
             Groups::Sessions(sessions) => sessions.bytes(),
         }
@@ -157,6 +179,10 @@ impl SourceStage {
     /// The pipeline has to stop.
     pub fn record(&mut self, record: &RecordRef<'_>, out: &mut Vec<Emission>) -> Result<(), Stopped> {
         self.next_offset = record.offset + 1;
+        if let Groups::Table(_) = &self.groups {
+            self.entry(record, out);
+            return Ok(());
+        }
         if self.plan.source.finals_only && !is_final(record) {
             // Also no sign of how far time is: it is that of a window which is open.
             self.counts.rows += 1;
@@ -165,15 +191,7 @@ impl SourceStage {
         }
         let mut row = std::mem::take(&mut self.scratch.row);
         let headers = if self.decoder.needs_headers() { named(record) } else { Vec::new() };
-        let input = Input {
-            key: record.key,
-            value: record.value,
-            headers: &headers,
-            timestamp: record.timestamp,
-            partition: self.partition,
-            offset: record.offset,
-        };
-        let decoded = self.decoder.decode(&input, &mut row);
+        let decoded = self.decoder.decode(&self.input(record, &headers), &mut row);
         let done = match decoded {
             Err(rejected) => {
                 self.counts.rows += 1;
@@ -184,6 +202,11 @@ impl SourceStage {
         };
         self.scratch.row = row;
         done
+    }
+
+    fn input<'a>(&self, record: &RecordRef<'a>, headers: &'a [crate::format::Header<'a>]) -> Input<'a> {
+        let (partition, offset) = (self.partition, record.offset);
+        Input { key: record.key, value: record.value, headers, timestamp: record.timestamp, partition, offset }
     }
 
     /// One record is one row, or one for each element of an array.
@@ -302,10 +325,14 @@ impl SourceStage {
                 Ok(Fate::Assigned(match &mut self.groups {
                     Groups::Panes(panes) => panes.add(&aggregate.calls, key, &row, watermark)?,
                     Groups::Sessions(sessions) => sessions.add(&aggregate.calls, key, &row, watermark)?,
-                    Groups::Each | Groups::Sent => Assigned::default(),
+                    Groups::Each | Groups::Sent | Groups::Table(_) => Assigned::default(),
                 }))
             }
             Body::Over(over) => Ok(match self.send_row(over, plan.source.null_key_filtered, row, time, place, out) {
+                Ok(fate) => fate,
+                Err(Failed(reason)) => Fate::Rejected(reason),
+            }),
+            Body::Join(join) => Ok(match self.send_to_join(join, record, row, time, place, out) {
                 Ok(fate) => fate,
                 Err(Failed(reason)) => Fate::Rejected(reason),
             }),
@@ -363,7 +390,7 @@ impl SourceStage {
             return;
         }
         match &plan.body {
-            Body::Project { .. } => {}
+            Body::Project { .. } | Body::Join(_) => {}
             Body::Over(_) => self.unflushed += 1,
             Body::Aggregate(aggregate) => match aggregate.emit {
                 Emit::Changes => self.unflushed += 1,
@@ -390,6 +417,7 @@ impl SourceStage {
             Groups::Each | Groups::Sent => {}
             Groups::Panes(panes) => panes.encode(out),
             Groups::Sessions(sessions) => sessions.encode(out),
+            Groups::Table(table) => table.encode(out),
         }
     }
 
@@ -404,12 +432,13 @@ impl SourceStage {
         self.clock = Clock::decode(&mut reader)?;
         let calls: &[Call] = match &self.plan.body {
             Body::Aggregate(aggregate) => &aggregate.calls,
-            Body::Project { .. } | Body::Over(_) => &[],
+            Body::Project { .. } | Body::Over(_) | Body::Join(_) => &[],
         };
         match &mut self.groups {
             Groups::Each | Groups::Sent => {}
             Groups::Panes(panes) => panes.decode(calls, &mut reader)?,
             Groups::Sessions(sessions) => sessions.decode(calls, &mut reader)?,
+            Groups::Table(table) => table.decode(&mut reader)?,
         }
         reader.end()
     }

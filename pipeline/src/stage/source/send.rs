@@ -43,7 +43,7 @@ impl SourceStage {
             Groups::Panes(panes) => panes.has_ended(time, self.clock.watermark()),
             // A session that a row joins shows again, with other bounds.
             Groups::Sessions(_) => time < self.clock.watermark(),
-            Groups::Each | Groups::Sent => false,
+            Groups::Each | Groups::Sent | Groups::Table(_) => false,
         }
     }
 
@@ -52,7 +52,7 @@ impl SourceStage {
         let aggregate = match &self.plan.body {
             Body::Project { .. } => return,
             // Told with the next flush: it moves with nearly every row.
-            Body::Over(_) => return self.unflushed += 1,
+            Body::Over(_) | Body::Join(_) => return self.unflushed += 1,
             Body::Aggregate(aggregate) => aggregate,
         };
         let (watermark, grace) = (self.clock.watermark(), aggregate.grace_ms);
@@ -60,7 +60,7 @@ impl SourceStage {
         let edge = |time: i64| match &self.groups {
             Groups::Panes(panes) => panes.edge(time),
             Groups::Sessions(sessions) => sessions.edge(time),
-            Groups::Each | Groups::Sent => NEVER,
+            Groups::Each | Groups::Sent | Groups::Table(_) => NEVER,
         };
         let crossed = |by: i64| edge(watermark.saturating_sub(by)) > edge(self.told.saturating_sub(by));
         if self.told == NEVER || crossed(grace) || (on_time && crossed(0)) {
@@ -75,12 +75,12 @@ impl SourceStage {
         let early = match &self.plan.body {
             Body::Project { .. } => return,
             Body::Aggregate(aggregate) if aggregate.emit != Emit::OnTime => aggregate.grace_ms,
-            Body::Aggregate(_) | Body::Over(_) => 0,
+            Body::Aggregate(_) | Body::Over(_) | Body::Join(_) => 0,
         };
         match &mut self.groups {
             Groups::Panes(panes) => panes.take_due(watermark, early, &mut partials),
             Groups::Sessions(sessions) => sessions.take_all(watermark, &mut partials),
-            Groups::Each | Groups::Sent => {}
+            Groups::Each | Groups::Sent | Groups::Table(_) => {}
         }
         self.send(partials, out);
         self.told = watermark;
@@ -110,7 +110,7 @@ impl SourceStage {
             Groups::Panes(panes) => panes.take_all(&mut partials),
             Groups::Sessions(sessions) => sessions.take_all(watermark, &mut partials),
             Groups::Sent if watermark > self.told => return self.progress(out),
-            Groups::Each | Groups::Sent => {}
+            Groups::Each | Groups::Sent | Groups::Table(_) => {}
         }
         self.send(partials, out);
     }
@@ -121,6 +121,7 @@ impl SourceStage {
                 Partial::Slice { cell, .. } | Partial::Session { cell, .. } => cell.latest,
                 Partial::Row(sent) => sent.time,
                 Partial::Progress(progress) => progress.watermark,
+                Partial::Entry(_) | Partial::Loaded { .. } => 0,
             };
             let target = Target::Merge(partition::for_key(&key, self.targets));
             let (key, value) = (Some(key.into()), Some(partial.encode()));
@@ -130,6 +131,9 @@ impl SourceStage {
 
     /// Time passed without data.
     pub fn tick(&mut self, elapsed_ms: i64, wall_ms: i64, out: &mut Vec<Emission>) {
+        if let Groups::Table(_) = &self.groups {
+            return;
+        }
         let before = self.clock.watermark();
         self.clock.tick(elapsed_ms, wall_ms, &self.rules);
         if self.clock.watermark() != before {
@@ -140,6 +144,9 @@ impl SourceStage {
 
     /// Moves the watermark on at once.
     pub fn advance(&mut self, watermark: i64, out: &mut Vec<Emission>) {
+        if let Groups::Table(_) = &self.groups {
+            return;
+        }
         let before = self.clock.watermark();
         self.clock.advance(watermark);
         if self.clock.watermark() != before {
@@ -162,9 +169,14 @@ impl SourceStage {
                 panes.next_edge(self.clock.latest(), watermark, aggregate.grace_ms, on_time)
             }
             (Groups::Sessions(sessions), _) => sessions.next_due(),
-            (Groups::Sent, Body::Over(over)) if self.clock.latest() != NEVER => {
-                let passed = self.clock.latest().saturating_add(over.grace_ms).saturating_add(1);
-                Some(passed).filter(|&passed| passed > watermark)
+            (Groups::Sent, body) if self.clock.latest() != NEVER => {
+                let wait_ms = match body {
+                    Body::Over(over) => Some(over.grace_ms),
+                    Body::Join(join) => join.wait_ms,
+                    Body::Project { .. } | Body::Aggregate(_) => None,
+                };
+                let passed = wait_ms.map(|ms| self.clock.latest().saturating_add(ms).saturating_add(1));
+                passed.filter(|&passed| passed > watermark)
             }
             _ => None,
         };
