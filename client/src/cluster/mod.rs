@@ -49,7 +49,7 @@ pub(crate) struct Cluster {
     /// Counts metadata answers, good or bad; carries the last error.
     answers: watch::Sender<Answer>,
     wanted: Notify,
-    /// The last answer was an error, or not all that there is to know.
+    /// The last answer was an error, not all that there is to know, or wrong.
     in_doubt: AtomicBool,
     closed: watch::Sender<bool>,
 }

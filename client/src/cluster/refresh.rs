@@ -34,7 +34,8 @@ async fn keep_fresh(cluster: Weak<Cluster>) {
             Err(_) => Err(Error::timeout("metadata", PATIENCE, None)),
         };
         let complete = result.as_ref().is_ok_and(|complete| *complete);
-        strong.in_doubt.store(!complete, Ordering::Relaxed);
+        // Who is asked again at once has told what turned out wrong: it may be cut off from the others, and not know it.
+        strong.in_doubt.store(!complete || burst > 0, Ordering::Relaxed);
         failures = if complete { 0 } else { failures + 1 };
         let error = result.err();
         if let Some(error) = &error {
