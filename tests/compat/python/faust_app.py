@@ -8,7 +8,9 @@ import faust
 NAME = os.environ["FAUST_NAME"]
 app = faust.App(
     NAME, broker=f"kafka://{os.environ['BOOTSTRAP']}".replace(",", ";kafka://"), store="memory://", topic_partitions=3,
-    topic_replication_factor=-1, value_serializer="raw", key_serializer="raw", datadir=os.environ["FAUST_DATADIR"],
+    # As many as there are brokers; Faust knows no default of the broker's.
+    topic_replication_factor=1 + os.environ["BOOTSTRAP"].count(","), value_serializer="raw", key_serializer="raw",
+    datadir=os.environ["FAUST_DATADIR"],
     broker_session_timeout=6, broker_heartbeat_interval=0.5, broker_commit_interval=0.3, broker_max_poll_interval=30,
     stream_recovery_delay=0)
 words = app.topic(f"{NAME}-words", key_type=bytes, value_type=bytes)
