@@ -108,6 +108,7 @@ def quick(broker):
     measure(broker, "kill -9 and start: from the first answer until 1,000,000 offsets are loaded", "loaded", "wide", "fill-999")
 
 
+LIMIT = "log.cleaner.io.max.bytes.per.second"
 RATE, SLICE_S, PAIRS, KEYED = 1000, int(os.environ.get("SLICE", 2)), int(os.environ.get("PAIRS", 24)), int(os.environ.get("KEYED", 500_000))
 
 
@@ -146,7 +147,6 @@ def compaction(broker):
         subprocess.run([LEAT, "topic", "alter", name, "--config", "min.compaction.lag.ms=0", "-b", broker.address], check=True,
                        stdout=subprocess.DEVNULL)
         beside = slice_of(broker)
-        # One that is throttled is ended by the deletion.
         for _ in range(25):
             if done := passes(broker, name):
                 break
@@ -158,14 +158,48 @@ def compaction(broker):
         rates += [size / took / 1000 for size, took in done]
         print(f"  {turn}: alone p50 {alone[0]:.0f} p99 {alone[1]:.0f}, beside p50 {beside[0]:.0f} p99 {beside[1]:.0f} us; "
               + ", ".join(f"{size / 1e6:.0f} MB in {took} ms" for size, took in done), file=sys.stderr, flush=True)
-    for at, what in ((0, "p50"), (1, "p99")):
-        ratios = [beside[at] / alone[at] for alone, beside in pairs]
-        drawn = sorted(statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(10_000))
-        print(f"compaction | Leat | produce {what} beside it / alone: median of {len(ratios)} pairs {statistics.median(ratios):.2f}, "
-              f"95 % within {drawn[250]:.2f} to {drawn[9750]:.2f}; alone {statistics.median(a[at] for a, _ in pairs):.0f} us",
-              flush=True)
+    tell(pairs, "produce")
     if rates:
         print(f"compaction | Leat | {statistics.median(rates):.0f} MB/s of log ({min(rates):.0f} to {max(rates):.0f})", flush=True)
+
+
+def throttled(rate):
+    """The same with compaction that goes on all the time, at a rate or at none: the rate is what changes between the slices."""
+    def what(broker):
+        def at(bytes_per_second):
+            subprocess.run([LEAT, "config", "broker", "--config", f"{LIMIT}={bytes_per_second}", "-b", broker.address], check=True,
+                           stdout=subprocess.DEVNULL)
+            # By then every pass has looked at it.
+            time.sleep(0.4)
+            return slice_of(broker)
+        topic(broker, "beside", 1)
+        # Twice what is read and written in all slices at the rate.
+        logs = [f"keyed-{n}" for n in range(1 + 2 * PAIRS * (SLICE_S + 1) * rate // (KEYED * 900))]
+        for name in logs:
+            topic(broker, name, 1, "cleanup.policy=compact", "segment.bytes=67108864", "min.cleanable.dirty.ratio=0.01")
+            measure(broker, None, "keyed", name, KEYED, KEYED // 10)
+        settle()
+        slice_of(broker)
+        pairs = []
+        for turn in range(PAIRS):
+            alone = at(1) if turn % 2 else None
+            beside = at(rate)
+            pairs.append((alone or at(1), beside))
+        moved = sum(size for name in logs for size, _ in passes(broker, name))
+        print(f"  {moved / 1e6:.0f} MB of log in passes that have ended", file=sys.stderr)
+        assert not all(passes(broker, name) for name in logs), "compaction had nothing left to do"
+        tell(pairs, f"at {rate / 1e6:.0f} MB/s read and written: produce")
+    return what
+
+
+def tell(pairs, what):
+    """The median of the ratios within pairs, for p50 and for p99."""
+    for at, which in ((0, "p50"), (1, "p99")):
+        ratios = [beside[at] / alone[at] for alone, beside in pairs]
+        drawn = sorted(statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(10_000))
+        print(f"compaction | Leat | {what} {which} beside it / alone: median of {len(ratios)} pairs {statistics.median(ratios):.2f}, "
+              f"95 % within {drawn[250]:.2f} to {drawn[9750]:.2f}; alone {statistics.median(a[at] for a, _ in pairs):.0f} us",
+              flush=True)
 
 
 only = sys.argv[1:]
@@ -180,5 +214,5 @@ if not only or "groups" in only:
 for word in only or ["compaction"]:
     # `compaction=BYTES` throttles it to so many a second.
     if word.startswith("compaction"):
-        throttle = [f"log.cleaner.io.max.bytes.per.second={word.partition('=')[2]}"] if "=" in word else []
-        run(Leat, ["log.cleaner.backoff.ms=500", *throttle], compaction)
+        rate = int(word.partition("=")[2] or 0)
+        run(Leat, ["log.cleaner.backoff.ms=500", *([f"{LIMIT}=1"] if rate else [])], throttled(rate) if rate else compaction)

@@ -153,17 +153,23 @@ impl Cleaner {
         let Some(mut pass) = Compaction::begin(&reader, log, &settings(&topic, config), order)? else {
             return Ok(None);
         };
-        let (begun, mut moved) = (Instant::now(), 0);
+        let mut throttle = Throttle::new(Instant::now());
         loop {
             match pass.step()? {
                 Step::More { bytes } => {
-                    moved += bytes;
+                    throttle.moved(bytes);
                     // A thread that has just been woken waits for the rest of this one's time slice otherwise, which is longer
                     // than a produce takes.
                     thread::yield_now();
-                    let wait = throttle(moved, begun.elapsed(), config.log_cleaner_io_max_bytes_per_second);
-                    if self.stops_within(wait).await || partition.state() != State::Open {
-                        return Err(End::Stopped);
+                    loop {
+                        let wait =
+                            throttle.wait(Instant::now(), self.server.config().log_cleaner_io_max_bytes_per_second);
+                        if self.stops_within(wait).await || partition.state() != State::Open {
+                            return Err(End::Stopped);
+                        }
+                        if wait.is_zero() {
+                            break;
+                        }
                     }
                 }
                 Step::Swap(swap) => {
@@ -188,10 +194,35 @@ fn settings(topic: &TopicConfig, config: &Config) -> compact::Config {
     }
 }
 
-/// How long to wait after so many bytes in so much time, to do no more than so many a second on average.
-fn throttle(bytes: u64, elapsed: Duration, bytes_per_second: f64) -> Duration {
-    let due = Duration::try_from_secs_f64(bytes as f64 / bytes_per_second).unwrap_or(Duration::MAX);
-    due.saturating_sub(elapsed)
+/// Keeps a pass to so many bytes a second on average, also where the rate is changed in its middle.
+struct Throttle {
+    /// Bytes that were moved and that the rate has not yet made up for.
+    owed: f64,
+    at: Instant,
+}
+
+impl Throttle {
+    /// What was not used so far back is lost, so that a pause is not followed by a burst.
+    const SPARED: Duration = Duration::from_millis(100);
+    /// After so long the rate is looked at again.
+    const WAIT_MAX: Duration = Duration::from_millis(300);
+
+    fn new(now: Instant) -> Self {
+        Self { owed: 0.0, at: now }
+    }
+
+    fn moved(&mut self, bytes: u64) {
+        self.owed += bytes as f64;
+    }
+
+    /// How long to wait before more is moved; zero where more may be moved now.
+    fn wait(&mut self, now: Instant, bytes_per_second: f64) -> Duration {
+        let since = now.duration_since(self.at).as_secs_f64();
+        self.at = now;
+        self.owed = (self.owed - since * bytes_per_second).max(-Self::SPARED.as_secs_f64() * bytes_per_second);
+        let due = Duration::try_from_secs_f64((self.owed / bytes_per_second).max(0.0)).unwrap_or(Duration::MAX);
+        due.min(Self::WAIT_MAX)
+    }
 }
 
 #[cfg(test)]
@@ -200,10 +231,29 @@ mod tests {
 
     #[test]
     fn the_throttle_keeps_to_its_rate_on_average() {
-        let ms = Duration::from_millis;
-        assert_eq!(throttle(500, ms(100), 1000.0), ms(400));
-        assert_eq!(throttle(500, ms(600), 1000.0), ms(0));
-        assert_eq!(throttle(u64::MAX, ms(0), f64::MAX), ms(0));
-        assert_eq!(throttle(u64::MAX, ms(0), f64::MIN_POSITIVE), Duration::MAX);
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut throttle = Throttle::new(start);
+        throttle.moved(250);
+        assert_eq!(throttle.wait(start + ms(100), 1000.0), ms(150));
+        // It slept longer than it was told: the next wait is as much shorter.
+        assert_eq!(throttle.wait(start + ms(280), 1000.0), ms(0));
+        throttle.moved(100);
+        assert_eq!(throttle.wait(start + ms(280), 1000.0), ms(70));
+        // A second without work allows no more than a tenth of a second's bytes at once.
+        assert_eq!(throttle.wait(start + ms(1280), 1000.0), ms(0));
+        throttle.moved(200);
+        assert_eq!(throttle.wait(start + ms(1280), 1000.0), ms(100));
+    }
+
+    #[test]
+    fn a_changed_rate_holds_at_once() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut throttle = Throttle::new(start);
+        throttle.moved(1_000_000);
+        assert_eq!(throttle.wait(start, 1.0), ms(300), "looks again");
+        assert_eq!(throttle.wait(start + ms(300), 10_000_000.0), ms(0), "made up for at the new rate meanwhile");
+        throttle.moved(u64::MAX);
+        assert_eq!(throttle.wait(start + ms(300), f64::MIN_POSITIVE), ms(300));
+        assert_eq!(throttle.wait(start + ms(301), f64::MAX), ms(0));
     }
 }

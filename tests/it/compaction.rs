@@ -30,9 +30,14 @@ struct Eager {
 
 impl Eager {
     fn start() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(settings: &[(&str, &str)]) -> Self {
         let broker = is_leat().then(|| {
             let folder = tempfile::tempdir().unwrap();
-            (start(folder.path(), &[("log.cleaner.backoff.ms", "50")]).unwrap(), folder)
+            let all = [&[("log.cleaner.backoff.ms", "50")], settings].concat();
+            (start(folder.path(), &all).unwrap(), folder)
         });
         Self { broker }
     }
@@ -148,8 +153,12 @@ fn the_policy_and_its_limits_are_checked_listed_and_changed() {
 fn append_config(connection: &mut Connection, topic: &str, key: &str, value: &str) -> ErrorCode {
     const APPEND: i8 = 2;
     const TOPIC: i8 = 2;
-    let config = AlterableConfig { name: key.into(), config_operation: APPEND, value: Some(value.into()) };
-    let resource = AlterConfigsResource { resource_type: TOPIC, resource_name: topic.into(), configs: vec![config] };
+    alter(connection, TOPIC, topic, APPEND, (key, value))
+}
+
+fn alter(connection: &mut Connection, kind: i8, name: &str, operation: i8, (key, value): (&str, &str)) -> ErrorCode {
+    let config = AlterableConfig { name: key.into(), config_operation: operation, value: Some(value.into()) };
+    let resource = AlterConfigsResource { resource_type: kind, resource_name: name.into(), configs: vec![config] };
     let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
     connection.call(1, &request).responses.remove(0).error_code
 }
@@ -226,6 +235,25 @@ fn what_the_lag_protects_stays() {
     wait_until("the old one goes", PATIENCE, || offsets(&mut partition) == [1, 2, 3, 4]);
     thread::sleep(Duration::from_millis(500));
     assert_eq!(offsets(&mut partition), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_pass_that_is_throttled_goes_on_at_a_new_rate() {
+    const SET: i8 = 0;
+    const BROKER: i8 = 4;
+    if skip_unless_leat("a_pass_that_is_throttled") {
+        return;
+    }
+    let eager = Eager::with(&[("log.cleaner.io.max.bytes.per.second", "1")]);
+    let mut partition = eager.partition(&[("cleanup.policy", "compact")]);
+    for n in 0..20 {
+        partition.append(keyed(Compression::None, now_ms() - 100_000 + 10 * n, &[(Some("k"), Some("v"))]));
+    }
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(consume(&mut partition, 0).len(), 20, "at one byte a second a pass takes minutes");
+    let rate = ("log.cleaner.io.max.bytes.per.second", "1000000");
+    assert_eq!(alter(&mut partition.connection, BROKER, "", SET, rate), ErrorCode::NONE);
+    wait_until("the pass goes on", PATIENCE, || consume(&mut partition, 0).len() == 2);
 }
 
 #[test]
